@@ -1,0 +1,66 @@
+# Every target sets up .venv by itself. Two commands matter: `make run` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+TAPE   ?=
+SPEED  ?= 60
+
+.PHONY: run test check bench clean lock format lint types floors setup setup-run
+
+# --- environments -----------------------------------------------------------------------------------------
+# The development lock holds everything of the training lock, so one environment serves both.
+$(UV): requirements/uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@touch $(UV)
+
+$(VENV)/.dev: $(UV) requirements/dev.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@touch $(VENV)/.dev $(VENV)/.train
+
+$(VENV)/.train: $(UV) requirements/train.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/train.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@touch $(VENV)/.train
+
+setup: $(VENV)/.dev
+setup-run: $(VENV)/.train
+
+# --- what people type -------------------------------------------------------------------------------------
+run: setup-run
+	$(BIN)/bot demo --speed $(SPEED) $(if $(TAPE),--tape $(TAPE),)
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup format lint types floors test
+
+bench: setup
+	$(BIN)/python -m bench
+
+format: setup
+	$(BIN)/ruff format --check .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+floors: setup
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- maintenance ------------------------------------------------------------------------------------------
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+       --no-annotate --custom-compile-command "make lock"
+lock: $(UV)
+	$(LOCK) pyproject.toml --extra dev -o requirements/dev.lock
+	$(LOCK) pyproject.toml --extra train -c requirements/dev.lock -o requirements/train.lock --no-strip-extras
+	$(LOCK) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
+	echo "uv" | $(LOCK) - -o requirements/uv.lock

@@ -1,0 +1,145 @@
+"""Money: cash, positions, and what they are worth together.
+
+For a perpetual, cash is the wallet balance and a position is worth its unrealized gain. On spot, cash pays for
+the whole notional and a position is worth its quantity times the price. Either way equity is cash plus the
+worth of all positions, and it changes only by price, fee and funding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.core.market import Instrument, InstrumentKind, Symbol
+from bot.core.orders import Fill, Funding
+from bot.core.position import Position, Trade, apply_fill
+from bot.errors import EngineProtocolError
+
+
+class Account:
+    """Cash and positions of one account in one quote currency.
+
+    Attributes:
+        starting_cash: What it began with.
+        cash: Wallet balance (perpetuals) or money not spent (spot), quote currency.
+        fees_paid: Sum of all fees.
+        funding_paid: Sum of all funding (negative when received).
+        trade_count: Round trips done.
+    """
+
+    def __init__(self, starting_cash: float, instruments: dict[Symbol, Instrument]) -> None:
+        self.starting_cash = starting_cash
+        self.cash = starting_cash
+        self.fees_paid = 0.0
+        self.funding_paid = 0.0
+        self.trade_count = 0
+        self._is_spot = {name: rules.kind is InstrumentKind.SPOT for name, rules in instruments.items()}
+        self._flat = {name: Position(name) for name in instruments}
+        self._held: dict[Symbol, Position] = {}
+        self._marks: dict[Symbol, float] = {}
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._held)
+
+    def position(self, symbol: Symbol) -> Position:
+        """What is held of a symbol, flat included."""
+        return self._held.get(symbol) or self._flat[symbol]
+
+    def positions(self) -> list[Position]:
+        """Every open position, by name of symbol."""
+        return [self._held[name] for name in sorted(self._held)]
+
+    def mark(self, symbol: Symbol, price: float) -> None:
+        """Take note of a symbol's latest price."""
+        self._marks[symbol] = price
+
+    def mark_price(self, symbol: Symbol) -> float:
+        """The latest price of a symbol, or its entry price when none was seen."""
+        return self._marks.get(symbol) or self.position(symbol).entry_price
+
+    def value(self, symbol: Symbol) -> float:
+        """What the position in a symbol is worth at its mark."""
+        position = self._held.get(symbol)
+        if position is None:
+            return 0.0
+        price = self.mark_price(symbol)
+        return position.quantity * price if self._is_spot[symbol] else position.unrealized(price)
+
+    def equity(self) -> float:
+        """Cash plus what all positions are worth."""
+        total = self.cash
+        for symbol in sorted(self._held):
+            total += self.value(symbol)
+        return total
+
+    def notional(self, symbol: Symbol) -> float:
+        """Absolute size of the position in a symbol at its mark, quote currency."""
+        position = self._held.get(symbol)
+        return 0.0 if position is None else abs(position.quantity) * self.mark_price(symbol)
+
+    def total_notional(self) -> float:
+        """Absolute size of all positions together, quote currency."""
+        return sum(self.notional(symbol) for symbol in sorted(self._held))
+
+    def apply_fill(self, fill: Fill, exit_reason: str) -> Trade | None:
+        """Book a fill; returns the trade if it made the position flat.
+
+        Raises:
+            EngineProtocolError: A symbol that is not ours, or a short position on spot.
+        """
+        if fill.symbol not in self._flat:
+            raise EngineProtocolError(f"a fill of {fill.symbol}, which is not traded here")
+        before = self.position(fill.symbol)
+        after, gain, trade = apply_fill(before, fill, exit_reason)
+        if self._is_spot[fill.symbol]:
+            if after.quantity < 0:
+                raise EngineProtocolError(f"a fill would make {fill.symbol} short, which spot cannot be")
+            self.cash -= fill.side.sign * fill.quantity * fill.price
+        else:
+            self.cash += gain
+        self.cash -= fill.fee
+        self.fees_paid += fill.fee
+        if after.is_flat:
+            self._held.pop(fill.symbol, None)
+        else:
+            self._held[fill.symbol] = after
+        self.trade_count += trade is not None
+        return trade
+
+    def apply_funding(self, funding: Funding) -> float:
+        """Book a funding time; returns what was paid (negative: received).
+
+        Binance USD-M rule: payment = position notional at the mark price times the rate; longs pay a positive
+        rate.
+        """
+        position = self._held.get(funding.symbol)
+        if position is None or self._is_spot[funding.symbol]:
+            return 0.0
+        paid = position.quantity * funding.mark_price * funding.rate
+        self.cash -= paid
+        self.funding_paid += paid
+        self._held[funding.symbol] = position.with_funding(paid)
+        return paid
+
+    def snapshot(self) -> dict[str, Any]:
+        """The account as JSON values."""
+        return {
+            "starting_cash": self.starting_cash,
+            "cash": self.cash,
+            "fees_paid": self.fees_paid,
+            "funding_paid": self.funding_paid,
+            "trade_count": self.trade_count,
+            "positions": [list(position) for position in self.positions()],
+            "marks": dict(self._marks),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""
+        self.starting_cash = state["starting_cash"]
+        self.cash = state["cash"]
+        self.fees_paid = state["fees_paid"]
+        self.funding_paid = state["funding_paid"]
+        self.trade_count = state["trade_count"]
+        self._held = {row[0]: Position(*row) for row in state["positions"]}
+        self._marks = dict(state["marks"])

@@ -1,0 +1,62 @@
+"""What was decided on one closed candle, written so that two drivers can be compared line by line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from bot.core.market import Symbol
+from bot.core.orders import ApprovedOrder, OrderIntent, RefusedOrder
+from bot.core.prediction import Prediction
+from bot.core.signal import Signal
+
+
+class Decision(NamedTuple):
+    """The engine's answer to one closed candle of one symbol.
+
+    Attributes:
+        symbol: The market.
+        closed_at_ms: Close time of the candle.
+        prediction: What the model said, if it said anything.
+        signal: What the strategy wanted, if it was asked.
+        approved: Orders to send.
+        refused: Orders that risk turned down.
+        hold_reason: Why nothing is sent; None when something is.
+    """
+
+    symbol: Symbol
+    closed_at_ms: int
+    prediction: Prediction | None
+    signal: Signal | None
+    approved: tuple[ApprovedOrder, ...]
+    refused: tuple[RefusedOrder, ...]
+    hold_reason: str | None
+
+    @property
+    def decision_id(self) -> str:
+        """Symbol and minute, such as ``BTC/USDT@2024-05-01T12:01Z``: unique within a run."""
+        return decision_id(self.symbol, self.closed_at_ms)
+
+
+def decision_id(symbol: Symbol, closed_at_ms: int) -> str:
+    """The id of the decision on the candle of a symbol that closed at this time."""
+    return f"{symbol}@{datetime.fromtimestamp(closed_at_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def decision_to_json(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON values, complete and exact."""
+    prediction, signal = decision.prediction, decision.signal
+    return {
+        "decision_id": decision.decision_id,
+        "symbol": decision.symbol,
+        "closed_at_ms": decision.closed_at_ms,
+        "prediction": None if prediction is None else prediction._asdict(),
+        "signal": None if signal is None else [signal.direction.value, signal.strength, signal.reason],
+        "approved": [_order_row(order.intent) for order in decision.approved],
+        "refused": [[*_order_row(order.intent), order.reason] for order in decision.refused],
+        "hold_reason": decision.hold_reason,
+    }
+
+
+def _order_row(intent: OrderIntent) -> list[Any]:
+    return [intent.client_order_id, intent.side.value, intent.quantity, intent.type.value, intent.leg.value]

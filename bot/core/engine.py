@@ -1,0 +1,415 @@
+"""The trading engine: settle what happened, observe what closed, decide what to do.
+
+One engine serves all symbols of an account. A driver (daemon, replay, backtrader, fast) calls, for the candles of
+each minute:
+
+1. ``settle(reports)``: what became of orders, in the order in which it happened;
+2. ``observe(candles)``: the closed candles of that minute, by name of symbol;
+3. ``decide(predictions, now_ms)``: a decision for each of those candles.
+
+Any other order of calls raises EngineProtocolError. The engine knows no clock: ``now_ms`` comes from the driver
+and is journaled, so that a replay decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.core.account import Account
+from bot.core.decision import Decision
+from bot.core.market import Candle, Instrument, InstrumentKind, Symbol
+from bot.core.matching import Costs
+from bot.core.orders import (
+    EXIT_REASONS,
+    Accepted,
+    ExecutionReport,
+    Fill,
+    Funding,
+    Leg,
+    OrderIntent,
+    OrderRecord,
+    OrderState,
+    OrderType,
+    RefusedOrder,
+    Side,
+    client_order_id,
+)
+from bot.core.position import Position, Trade
+from bot.core.prediction import Prediction
+from bot.core.records import order_from_json, order_to_json
+from bot.core.risk import RiskGate, RiskLimits, Situation, StateChange
+from bot.core.signal import Direction, MarketView, Signal, Strategy
+from bot.core.sizing import SizingRule, entry_quantity
+from bot.core.state import StateEvent
+from bot.core.window import Window
+from bot.errors import EngineProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything that an engine is built from, but its strategies.
+
+    Attributes:
+        run_id: At most 12 characters of ``[a-z0-9]``; part of every order id; the same over restarts.
+        instruments: The rules of each symbol that is traded.
+        costs: What trading costs; the strategy sees the round trip.
+        limits: Risk limits.
+        sizing: How large an entry is.
+        starting_cash: Quote currency.
+        window_minutes: Contiguous candles needed before a decision.
+    """
+
+    run_id: str
+    instruments: Mapping[Symbol, Instrument]
+    costs: Costs = field(default_factory=Costs)
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    sizing: SizingRule = field(default_factory=SizingRule)
+    starting_cash: float = 10_000.0
+    window_minutes: int = 60
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One symbol's share of the engine: its window, its strategy, its open orders."""
+
+    instrument: Instrument
+    strategy: Strategy
+    window: Window
+    orders: dict[str, OrderRecord] = field(default_factory=dict)
+
+    def waiting(self) -> str | None:
+        """Why no new order may be sent for this symbol."""
+        for record in self.orders.values():
+            if record.state is OrderState.UNKNOWN:
+                return "order_unknown"
+            if record.intent.type is OrderType.MARKET:
+                return "order_pending"
+        return None
+
+    def pending_entry_quantity(self) -> float:
+        """Base units of entries sent and not yet filled."""
+        return sum(
+            record.intent.quantity - record.filled_quantity
+            for record in self.orders.values()
+            if not record.intent.reduce_only
+        )
+
+
+class TradingEngine:
+    """Candles, predictions and reports in; decisions out.
+
+    Args:
+        config: Rules, limits, costs, money.
+        make_strategy: Makes the strategy of one symbol.
+    """
+
+    def __init__(self, config: EngineConfig, make_strategy: Callable[[Symbol], Strategy]) -> None:
+        self.config = config
+        self.account = Account(config.starting_cash, dict(config.instruments))
+        self.risk = RiskGate(config.limits, config.starting_cash)
+        self._desks = {
+            symbol: _Desk(rules, make_strategy(symbol), Window(config.window_minutes))
+            for symbol, rules in sorted(config.instruments.items())
+        }
+        self._round_trip = config.costs.round_trip
+        self._max_age_ms = int(config.limits.max_prediction_age_seconds * 1000)
+        self._batch: Sequence[Candle] = ()
+        self._batch_ms = -1
+        self._flatten = False
+        self._state_changes: list[StateChange] = []
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The symbols that are traded, in the order in which they are decided."""
+        return tuple(self._desks)
+
+    @property
+    def last_opened_at_ms(self) -> int:
+        """Open time of the newest candles observed, -1 before the first."""
+        return self._batch_ms
+
+    def open_orders(self, symbol: Symbol) -> list[OrderRecord]:
+        """Orders of a symbol that may still trade."""
+        return list(self._desks[symbol].orders.values())
+
+    def window(self, symbol: Symbol) -> Window:
+        """The lookback of a symbol."""
+        return self._desks[symbol].window
+
+    # --- settle -------------------------------------------------------------------------------------------
+
+    def settle(self, reports: Sequence[ExecutionReport]) -> list[Trade]:
+        """Book what happened to orders; returns the trades that it completed.
+
+        Raises:
+            EngineProtocolError: A report of an order that was never sent, or an illegal transition.
+        """
+        if self._batch:
+            raise EngineProtocolError("settle after observe: decide on the candles first")
+        trades: list[Trade] = []
+        for report in reports:
+            if isinstance(report, Funding):
+                self.account.apply_funding(report)
+                continue
+            desk = self._desk(report.symbol)
+            if isinstance(report, Accepted) and report.intent is not None:
+                desk.orders[report.client_order_id] = OrderRecord(report.intent, OrderState.ACCEPTED)
+                continue
+            record = desk.orders.get(report.client_order_id)
+            if record is None:
+                raise EngineProtocolError(f"a report of order {report.client_order_id}, which is not open")
+            after = record.after(report)
+            if isinstance(report, Fill):
+                trade = self.account.apply_fill(report, _exit_reason(record.intent))
+                if trade is not None:
+                    trades.append(trade)
+            if after.is_open:
+                desk.orders[report.client_order_id] = after
+            else:
+                del desk.orders[report.client_order_id]
+        return trades
+
+    def _desk(self, symbol: Symbol) -> _Desk:
+        desk = self._desks.get(symbol)
+        if desk is None:
+            raise EngineProtocolError(f"{symbol} is not traded here")
+        return desk
+
+    # --- observe ------------------------------------------------------------------------------------------
+
+    def observe(self, candles: Sequence[Candle]) -> None:
+        """Take in the closed candles of one minute.
+
+        Raises:
+            EngineProtocolError: Not decided on the last batch yet, several minutes mixed, symbols out of order,
+                or a minute that is not newer than the last.
+        """
+        if self._batch:
+            raise EngineProtocolError("observe twice: decide on the candles first")
+        if not candles:
+            raise EngineProtocolError("observe needs at least one candle")
+        opened = candles[0].opened_at_ms
+        if opened <= self._batch_ms:
+            raise EngineProtocolError(f"a batch of {opened} after one of {self._batch_ms}")
+        previous = ""
+        for candle in candles:
+            if candle.opened_at_ms != opened or candle.symbol <= previous:
+                raise EngineProtocolError("a batch holds the candles of one minute, by name of symbol")
+            previous = candle.symbol
+            self._desk(previous)
+        for candle in candles:
+            self._observe_one(candle)
+        self._batch, self._batch_ms = candles, opened
+        equity = self.account.equity() if self.account.has_positions else self.account.cash
+        self._state_changes += self.risk.on_equity(equity, candles[0].closed_at_ms)
+
+    def _observe_one(self, candle: Candle) -> None:
+        desk = self._desks[candle.symbol]
+        if not desk.window.push(candle):
+            desk.strategy.forget()
+        desk.strategy.observe(candle)
+        self.account.mark(candle.symbol, candle.close)
+
+    # --- decide -------------------------------------------------------------------------------------------
+
+    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
+        """Decide on every candle observed, in the order of symbol names.
+
+        Args:
+            predictions: Made on these candles; those of other candles count as stale.
+            now_ms: The exchange's time; a backtest passes the close of the candles.
+
+        Raises:
+            EngineProtocolError: Nothing was observed.
+        """
+        if not self._batch:
+            raise EngineProtocolError("decide needs candles: observe them first")
+        by_symbol = {prediction.symbol: prediction for prediction in predictions}
+        closed_at_ms = self._batch[0].closed_at_ms
+        late = now_ms - closed_at_ms > self._max_age_ms
+        decisions = [
+            self._decide_one(candle, by_symbol.get(candle.symbol), closed_at_ms, late)
+            for candle in self._batch
+        ]
+        self._batch = ()
+        self._flatten = self._flatten and self.account.has_positions
+        return decisions
+
+    def _decide_one(
+        self, candle: Candle, prediction: Prediction | None, closed_at_ms: int, late: bool
+    ) -> Decision:
+        symbol = candle.symbol
+        desk = self._desks[symbol]
+        if desk.orders and (waiting := desk.waiting()) is not None:
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), waiting)
+        position = self.account.position(symbol)
+        if self._flatten and position.quantity != 0.0:
+            intent = self._exit_intent(desk, position, closed_at_ms, Leg.FLATTEN, "flatten")
+            return self._reviewed(desk, candle, prediction, None, intent)
+        if not desk.window.is_full:
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), "warming_up")
+        if self.risk.reason == "starting":
+            self._state_changes += self.risk.on_event(StateEvent.WARMED, closed_at_ms)
+        if prediction is None:
+            return Decision(symbol, closed_at_ms, None, None, (), (), "no_prediction")
+        if prediction.closed_at_ms != closed_at_ms:
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), "stale_prediction")
+        if late:
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), "late_candle")
+        can_short = desk.instrument.kind is not InstrumentKind.SPOT
+        view = MarketView(symbol, candle, prediction, position, can_short, self._round_trip)
+        signal = desk.strategy.decide(view)
+        return self._act(desk, candle, prediction, signal, position)
+
+    def _act(
+        self, desk: _Desk, candle: Candle, prediction: Prediction, signal: Signal, position: Position
+    ) -> Decision:
+        """Turn the wanted position into an order, if it differs from the one held."""
+        held_sign = (position.quantity > 0) - (position.quantity < 0)
+        wanted_sign = signal.direction.sign
+        closed_at_ms = candle.closed_at_ms
+        if wanted_sign == held_sign:
+            return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), signal.reason)
+        if held_sign:
+            intent = self._exit_intent(desk, position, closed_at_ms, Leg.EXIT, signal.reason)
+        else:
+            intent = self._entry_intent(desk, candle, signal)
+        return self._reviewed(desk, candle, prediction, signal, intent)
+
+    def _reviewed(
+        self,
+        desk: _Desk,
+        candle: Candle,
+        prediction: Prediction | None,
+        signal: Signal | None,
+        intent: OrderIntent,
+    ) -> Decision:
+        """Let risk look at an intent; an approved order counts as sent from here on."""
+        verdict = self.risk.review(intent, desk.instrument, self._situation(candle))
+        if isinstance(verdict, RefusedOrder):
+            return Decision(
+                candle.symbol,
+                candle.closed_at_ms,
+                prediction,
+                signal,
+                (),
+                (verdict,),
+                f"refused_{verdict.reason}",
+            )
+        desk.orders[intent.client_order_id] = OrderRecord(intent)
+        return Decision(candle.symbol, candle.closed_at_ms, prediction, signal, (verdict,), (), None)
+
+    def _exit_intent(
+        self, desk: _Desk, position: Position, closed_at_ms: int, leg: Leg, reason: str
+    ) -> OrderIntent:
+        symbol = desk.instrument.symbol
+        return OrderIntent(
+            client_order_id=client_order_id(self.config.run_id, symbol, closed_at_ms, leg),
+            symbol=symbol,
+            side=Side.SELL if position.quantity > 0 else Side.BUY,
+            quantity=abs(position.quantity),
+            type=OrderType.MARKET,
+            leg=leg,
+            decided_at_ms=closed_at_ms,
+            reason=reason,
+            reduce_only=True,
+        )
+
+    def _entry_intent(self, desk: _Desk, candle: Candle, signal: Signal) -> OrderIntent:
+        at = self._situation(candle)
+        quantity = entry_quantity(
+            self.config.sizing,
+            equity=at.equity,
+            strength=signal.strength,
+            price=candle.close,
+            room=self.risk.room(desk.instrument, at),
+            instrument=desk.instrument,
+        )
+        closed_at_ms = candle.closed_at_ms
+        return OrderIntent(
+            client_order_id=client_order_id(self.config.run_id, candle.symbol, closed_at_ms, Leg.ENTRY),
+            symbol=candle.symbol,
+            side=Side.BUY if signal.direction is Direction.LONG else Side.SELL,
+            quantity=quantity,
+            type=OrderType.MARKET,
+            leg=Leg.ENTRY,
+            decided_at_ms=closed_at_ms,
+            reason=signal.reason,
+            protection=desk.strategy.protection,
+        )
+
+    def _situation(self, candle: Candle) -> Situation:
+        account = self.account
+        pending = {
+            symbol: other.pending_entry_quantity() * account.mark_price(symbol)
+            for symbol, other in self._desks.items()
+            if other.orders
+        }
+        pending_notional = sum(pending.values())
+        return Situation(
+            closed_at_ms=candle.closed_at_ms,
+            price=candle.close,
+            equity=account.equity(),
+            cash=account.cash,
+            held=account.position(candle.symbol).quantity,
+            symbol_notional=account.notional(candle.symbol) + pending.get(candle.symbol, 0.0),
+            total_notional=account.total_notional() + pending_notional,
+            pending_notional=pending_notional,
+        )
+
+    # --- commands and restarts ----------------------------------------------------------------------------
+
+    def command(self, event: StateEvent, at_ms: int) -> None:
+        """A person pauses, halts or resumes."""
+        self._state_changes += self.risk.on_event(event, at_ms, equity=self.account.equity())
+
+    def take_state_changes(self) -> list[StateChange]:
+        """Changes of the trading state since this was last called."""
+        changes, self._state_changes = self._state_changes, []
+        return changes
+
+    def request_flatten(self) -> None:
+        """From the next decision on, close every position."""
+        self._flatten = True
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs beside the last candles, as JSON values; only between two batches."""
+        if self._batch:
+            raise EngineProtocolError("snapshot between observe and decide")
+        return {
+            "batch_ms": self._batch_ms,
+            "flatten": self._flatten,
+            "account": self.account.snapshot(),
+            "risk": self.risk.snapshot(),
+            "orders": [
+                order_to_json(record) for desk in self._desks.values() for record in desk.orders.values()
+            ],
+            "strategies": {symbol: desk.strategy.snapshot() for symbol, desk in self._desks.items()},
+        }
+
+    def restore(self, state: dict[str, Any], recent: Mapping[Symbol, Sequence[Candle]]) -> None:
+        """Take up a snapshot and the candles of each window, the newest last.
+
+        A symbol that the snapshot does not know starts empty. Raises EngineProtocolError when the snapshot
+        holds a position or an order of a symbol that is not traded any more.
+        """
+        self.account.restore(state["account"])
+        self.risk.restore(state["risk"])
+        self._batch_ms = state["batch_ms"]
+        self._flatten = state["flatten"]
+        for position in self.account.positions():
+            self._desk(position.symbol)
+        for row in state["orders"]:
+            record = order_from_json(row)
+            self._desk(record.intent.symbol).orders[record.intent.client_order_id] = record
+        for symbol, desk in self._desks.items():
+            if symbol in state["strategies"]:
+                desk.strategy.restore(state["strategies"][symbol])
+            desk.window.refill(recent.get(symbol, ()))
+
+
+def _exit_reason(intent: OrderIntent) -> str:
+    """The word in a trade's exit_reason: of a protective order its kind, else the signal's reason."""
+    return EXIT_REASONS.get(intent.leg, intent.reason)

@@ -1,0 +1,265 @@
+"""The risk review: the only door from a wish to an order.
+
+Limits are judged at the close of the candle decided on; a fill at the next open may stand a little beyond them.
+Every refusal is a value with a stable reason; nothing over a limit is ever approved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bot.core.market import DAY_MS, MINUTE_MS, Instrument, InstrumentKind
+from bot.core.orders import (
+    APPROVAL_SEAL,
+    ApprovedOrder,
+    Fill,
+    Leg,
+    OrderIntent,
+    OrderType,
+    RefusedOrder,
+    Side,
+    protective_id,
+)
+from bot.core.state import StateEvent, TradingState, next_state
+from bot.errors import EngineProtocolError
+
+SPOT_CASH_SHARE = 0.99
+"""Share of spot cash that may be committed: the rest covers fees and a fill above the close."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """What the account may never exceed.
+
+    Attributes:
+        max_symbol_notional_fraction: Notional in one symbol, as a fraction of equity.
+        max_total_notional_fraction: Notional in all symbols together, as a fraction of equity.
+        max_symbol_notional: The same in quote currency; None leaves only the fraction.
+        max_total_notional: The same in quote currency; None leaves only the fraction.
+        max_daily_loss_fraction: Loss since 00:00 UTC, of the equity then; beyond it REDUCING until the next day.
+        max_drawdown_fraction: Fall from the highest equity; beyond it HALTED until a person resumes.
+        max_orders_per_minute: Orders decided within one minute; further entries are refused.
+        max_prediction_age_seconds: A candle older than this is not traded on.
+    """
+
+    max_symbol_notional_fraction: float = 0.25
+    max_total_notional_fraction: float = 1.0
+    max_symbol_notional: float | None = None
+    max_total_notional: float | None = None
+    max_daily_loss_fraction: float = 0.03
+    max_drawdown_fraction: float = 0.15
+    max_orders_per_minute: int = 20
+    max_prediction_age_seconds: float = 90.0
+
+
+class Situation(NamedTuple):
+    """The account as the review sees it; money in quote currency at the close decided on.
+
+    Attributes:
+        closed_at_ms: Candle time of the decision.
+        price: Close of the symbol.
+        equity: Account equity.
+        cash: Wallet balance or unspent money.
+        held: Signed quantity held of the symbol.
+        symbol_notional: Of the symbol: held plus entries not yet filled.
+        total_notional: Of all symbols: held plus entries not yet filled.
+        pending_notional: Of all symbols: entries not yet filled.
+    """
+
+    closed_at_ms: int
+    price: float
+    equity: float
+    cash: float
+    held: float
+    symbol_notional: float
+    total_notional: float
+    pending_notional: float
+
+
+class StateChange(NamedTuple):
+    """The trading state moved."""
+
+    before: TradingState
+    after: TradingState
+    reason: str
+    at_ms: int
+
+
+class RiskGate:
+    """Watches equity, keeps the trading state, and reviews every intent.
+
+    Attributes:
+        limits: What must hold.
+        state: Whether risk may be taken on.
+        reason: Why the state is what it is.
+        peak_equity: Highest equity seen since the start or the last resume.
+        day_start_equity: Equity at 00:00 UTC.
+    """
+
+    def __init__(self, limits: RiskLimits, starting_equity: float) -> None:
+        self.limits = limits
+        self.state = TradingState.WARMING_UP
+        self.reason = "starting"
+        self.peak_equity = starting_equity
+        self.day_start_equity = starting_equity
+        self._day = -1
+        self._recent: deque[int] = deque()
+
+    @property
+    def may_open(self) -> bool:
+        """Whether new risk is allowed."""
+        return self.state is TradingState.TRADING
+
+    def on_equity(self, equity: float, at_ms: int) -> list[StateChange]:
+        """Take note of equity at a candle's close; returns the state changes that follow."""
+        changes: list[StateChange] = []
+        day = at_ms // DAY_MS
+        if day != self._day:
+            if self._day >= 0:
+                changes += self.on_event(StateEvent.NEW_DAY, at_ms)
+            self._day = day
+            self.day_start_equity = equity
+        if equity >= self.peak_equity:
+            self.peak_equity = equity
+            return changes
+        if equity <= self.peak_equity * (1 - self.limits.max_drawdown_fraction):
+            changes += self.on_event(StateEvent.DRAWDOWN, at_ms)
+        elif equity <= self.day_start_equity * (1 - self.limits.max_daily_loss_fraction):
+            changes += self.on_event(StateEvent.LOSS_LIMIT, at_ms)
+        return changes
+
+    def on_event(self, event: StateEvent, at_ms: int, *, equity: float | None = None) -> list[StateChange]:
+        """Let an event act on the state; a resume also starts drawdown and daily loss over at ``equity``."""
+        after = next_state(self.state, event, reason=self.reason)
+        if event is StateEvent.RESUME and equity is not None:
+            self.peak_equity = equity
+            self.day_start_equity = equity
+        if after is self.state:
+            return []
+        change = StateChange(self.state, after, event.value, at_ms)
+        self.state, self.reason = after, event.value
+        return [change]
+
+    def room(self, instrument: Instrument, at: Situation) -> float:
+        """Notional that the limits leave for a new entry, quote currency."""
+        limits = self.limits
+        symbol_limit = limits.max_symbol_notional_fraction * at.equity
+        total_limit = limits.max_total_notional_fraction * at.equity
+        if limits.max_symbol_notional is not None:
+            symbol_limit = min(symbol_limit, limits.max_symbol_notional)
+        if limits.max_total_notional is not None:
+            total_limit = min(total_limit, limits.max_total_notional)
+        room = min(symbol_limit - at.symbol_notional, total_limit - at.total_notional)
+        if instrument.kind is InstrumentKind.SPOT:
+            room = min(room, at.cash * SPOT_CASH_SHARE - at.pending_notional)
+        return max(room, 0.0)
+
+    def review(
+        self, intent: OrderIntent, instrument: Instrument, at: Situation
+    ) -> ApprovedOrder | RefusedOrder:
+        """Approve an intent or say why not; an approval counts towards the orders of its minute."""
+        reason = (
+            self._reduction_fault(intent, at)
+            if intent.reduce_only
+            else self._entry_fault(intent, instrument, at)
+        )
+        if reason is not None:
+            return RefusedOrder(intent, reason)
+        self._recent.append(at.closed_at_ms)
+        return ApprovedOrder(intent, seal=APPROVAL_SEAL)
+
+    def _reduction_fault(self, intent: OrderIntent, at: Situation) -> str | None:
+        """An exit is always allowed as long as it does shrink the position."""
+        if at.held == 0.0 or (at.held > 0) == (intent.side is Side.BUY):
+            return "nothing_to_reduce"
+        if not 0 < intent.quantity <= abs(at.held):
+            return "more_than_held"
+        return None
+
+    def _entry_fault(self, intent: OrderIntent, instrument: Instrument, at: Situation) -> str | None:
+        """The first rule that an entry breaks."""
+        if not self.may_open:
+            return self.state.value
+        if at.equity <= 0:
+            return "no_equity"
+        if instrument.kind is InstrumentKind.SPOT and intent.side is Side.SELL:
+            return "spot_cannot_go_short"
+        if intent.protection is None:
+            return "no_protection"
+        if intent.quantity <= 0 or intent.quantity < instrument.min_quantity:
+            return "below_min_quantity"
+        notional = intent.quantity * at.price
+        if notional < instrument.min_notional:
+            return "below_min_notional"
+        if notional > self.room(instrument, at) * (1 + 1e-12):
+            return "over_notional_limit"
+        while self._recent and self._recent[0] <= at.closed_at_ms - MINUTE_MS:
+            self._recent.popleft()
+        if len(self._recent) >= self.limits.max_orders_per_minute:
+            return "too_many_orders"
+        return None
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs, as JSON values."""
+        return {
+            "state": self.state.value,
+            "reason": self.reason,
+            "peak_equity": self.peak_equity,
+            "day_start_equity": self.day_start_equity,
+            "day": self._day,
+            "recent": list(self._recent),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""
+        self.state = TradingState(state["state"])
+        self.reason = state["reason"]
+        self.peak_equity = state["peak_equity"]
+        self.day_start_equity = state["day_start_equity"]
+        self._day = state["day"]
+        self._recent = deque(state["recent"])
+
+
+def protective_orders(
+    entry: OrderIntent, fill: Fill, instrument: Instrument
+) -> tuple[ApprovedOrder, ApprovedOrder]:
+    """The stop-loss and take-profit that an entry's fill brings to life, approved since they only reduce.
+
+    The stop is rounded to the tick, so is the target. Raises EngineProtocolError for an entry without
+    protection.
+    """
+    if entry.protection is None:
+        raise EngineProtocolError(f"entry {entry.client_order_id} carries no protection")
+    sign = fill.side.sign
+    levels = (
+        (Leg.STOP, OrderType.STOP, -sign * entry.protection.stop_loss_fraction),
+        (Leg.TAKE_PROFIT, OrderType.TAKE_PROFIT, sign * entry.protection.take_profit_fraction),
+    )
+    stop, target = (
+        _reduction(entry, fill, leg, kind, instrument.round_price(fill.price * (1 + distance)))
+        for leg, kind, distance in levels
+    )
+    return stop, target
+
+
+def _reduction(entry: OrderIntent, fill: Fill, leg: Leg, kind: OrderType, price: float) -> ApprovedOrder:
+    intent = OrderIntent(
+        client_order_id=protective_id(entry.client_order_id, leg),
+        symbol=entry.symbol,
+        side=fill.side.opposite,
+        quantity=fill.quantity,
+        type=kind,
+        leg=leg,
+        decided_at_ms=entry.decided_at_ms,
+        reason=leg.name.lower(),
+        stop_price=price,
+        reduce_only=True,
+    )
+    return ApprovedOrder(intent, seal=APPROVAL_SEAL)
+
+
+def restored(intent: OrderIntent) -> ApprovedOrder:
+    """An order read back from a journal, into which only approved ones were written."""
+    return ApprovedOrder(intent, seal=APPROVAL_SEAL)

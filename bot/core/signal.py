@@ -1,0 +1,87 @@
+"""What a strategy wants, and the contract that every strategy keeps."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+from bot.core.market import Candle, Symbol
+from bot.core.orders import Protection
+from bot.core.position import Position
+from bot.core.prediction import Prediction
+
+
+class Direction(str, Enum):
+    """The position that is wanted."""
+
+    LONG = "long"
+    FLAT = "flat"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1, 0 or -1."""
+        return _SIGNS[self]
+
+
+_SIGNS = {Direction.LONG: 1, Direction.FLAT: 0, Direction.SHORT: -1}
+
+
+class Signal(NamedTuple):
+    """A wish for a position.
+
+    Attributes:
+        direction: The position wanted from now on.
+        strength: 0 to 1; scales the size.
+        reason: A stable word in snake case, for logs and reports.
+    """
+
+    direction: Direction
+    strength: float
+    reason: str
+
+
+class MarketView(NamedTuple):
+    """All that a strategy may look at when it decides on one symbol.
+
+    Attributes:
+        symbol: The market.
+        candle: The candle that just closed.
+        prediction: The forecast made on it.
+        position: What is held now (flat, long or short).
+        can_short: False on spot.
+        round_trip_cost: What entering and leaving costs, as a fraction of the notional.
+    """
+
+    symbol: Symbol
+    candle: Candle
+    prediction: Prediction
+    position: Position
+    can_short: bool
+    round_trip_cost: float
+
+
+class Strategy(Protocol):
+    """One strategy on one symbol; the engine makes an instance for each symbol.
+
+    A strategy is deterministic: the same candles and predictions give the same signals. It reads no clock,
+    no file and no random source. What it remembers must go through ``snapshot`` and ``restore``, so that a
+    restart changes nothing.
+    """
+
+    protection: Protection
+
+    def observe(self, candle: Candle) -> None:
+        """Take in a closed candle; called once for each, in order, before any decision on it."""
+
+    def forget(self) -> None:
+        """Drop what was remembered of past candles: there was a gap."""
+
+    def decide(self, view: MarketView) -> Signal:
+        """Say which position is wanted."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs, as JSON values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""

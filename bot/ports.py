@@ -1,0 +1,130 @@
+"""The contracts between the daemon and the world: clock, feed, broker, journal, predictor.
+
+An adapter of a port lives one floor up and is thin. Every port has a contract suite in ``tests/contracts``
+that runs over each of its adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from bot.core.market import Candle, Instrument, Symbol
+from bot.core.orders import ApprovedOrder, ExecutionReport
+from bot.core.prediction import Prediction
+
+
+class Clock(Protocol):
+    """The exchange's time."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds on the exchange's clock."""
+
+    def monotonic_ns(self) -> int:
+        """A local counter that never goes back; for measuring durations only."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandleClosed:
+    """A closed candle, delivered once and in order of time for its symbol.
+
+    Attributes:
+        candle: Its final values.
+        source: ``stream`` (the exchange flagged it closed), ``successor`` (a later bar proved it closed) or
+            ``rest`` (fetched).
+        received_at_ns: ``Clock.monotonic_ns`` when the message that closed it arrived.
+    """
+
+    candle: Candle
+    source: str
+    received_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CandleRevised:
+    """The exchange changed a candle after it had been delivered; decisions already made stand."""
+
+    candle: Candle
+    previous: Candle
+
+
+@dataclass(frozen=True, slots=True)
+class MarketTime:
+    """The exchange's own clock was seen at this time (from the event time of a message)."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedNotice:
+    """Something that a person should be able to read in the log.
+
+    Attributes:
+        event: Dotted past-tense name: ``feed.stalled``, ``feed.reconnected``, ``candle.gap_found``,
+            ``candle.gap_filled``, ``candle.gap_remains``, ``candle.refused``.
+        fields: What happened, as JSON values (always ``symbol`` where there is one).
+    """
+
+    event: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+FeedEvent: TypeAlias = CandleClosed | CandleRevised | MarketTime | FeedNotice
+
+
+class Feed(Protocol):
+    """A source of closed candles for a fixed list of symbols."""
+
+    symbols: tuple[Symbol, ...]
+
+    async def open(self) -> None:
+        """Connect and read the markets; raises ConfigError for an unknown symbol, TransientError if offline."""
+
+    async def instruments(self) -> dict[Symbol, Instrument]:
+        """The trading rules of each symbol."""
+
+    async def history(self, symbol: Symbol, since_ms: int, until_ms: int) -> list[Candle]:
+        """Closed candles with since_ms <= opened_at_ms < until_ms that the exchange has, in order, validated."""
+
+    async def funding_rates(self, symbol: Symbol, since_ms: int, until_ms: int) -> dict[int, float]:
+        """Funding rates by payment time in [since_ms, until_ms); empty on spot."""
+
+    def events(self) -> AsyncIterator[FeedEvent]:
+        """Stream until closed. Gaps are backfilled before a later candle of the symbol is delivered."""
+
+    async def close(self) -> None:
+        """Leave no socket and no task behind."""
+
+
+class Broker(Protocol):
+    """What carries out approved orders."""
+
+    def submit(self, orders: Sequence[ApprovedOrder]) -> None:
+        """Take orders in; what becomes of them comes back as reports."""
+
+    def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
+        """Reports that the candles of one minute bring, in the order in which they happened."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs, as JSON values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""
+
+
+class Predictor(Protocol):
+    """A loaded model."""
+
+    model_id: str
+    horizon_minutes: int
+    history_minutes: int
+
+    def warm(self, symbol: Symbol, candles: Sequence[Candle]) -> None:
+        """Replace what is remembered of a symbol by these candles (in order; a gap in them empties)."""
+
+    def observe(self, candle: Candle) -> None:
+        """Take in one closed candle; a gap empties what was remembered."""
+
+    def predict(self, symbols: Sequence[Symbol]) -> list[Prediction]:
+        """One prediction for each of the symbols whose window is whole, made together in one batch."""

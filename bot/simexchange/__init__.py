@@ -1,0 +1,1 @@
+"""A local exchange that speaks Binance's REST and WebSocket protocols, and says that it is simulated."""

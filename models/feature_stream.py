@@ -1,0 +1,129 @@
+"""One symbol's feature rows, candle by candle: equal to the bit to computing the whole series at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import DataError
+from models.candle_arrays import CandleArrays
+from models.features import BLOCK_MINUTES, LEAD_MINUTES, MINUTE_MS, FeatureSet, anchor_minute
+
+_REACH = LEAD_MINUTES + BLOCK_MINUTES
+"""The farthest that a row looks back, in candles."""
+
+
+class FeatureStream:
+    """The trailing candles and feature rows of one symbol, in arrays that never grow.
+
+    Attributes:
+        last_ts: Open time of the newest candle, ms; None before the first.
+        close: Its close; NaN before the first.
+        volatility: Causal volatility at it, as a fraction; NaN while history is short.
+    """
+
+    def __init__(self, features: FeatureSet, window: int) -> None:
+        self.last_ts: int | None = None
+        self.close = float("nan")
+        self.volatility = float("nan")
+        self._features = features
+        self._window = window
+        # Rows slide through a buffer twice as long as needed: one short copy a few hundred candles.
+        capacity = 2 * (_REACH + window)
+        columns = [np.zeros(capacity) for _ in range(5)]
+        self._candles = CandleArrays(np.zeros(capacity, np.int64), *columns)
+        self._rows = np.zeros((capacity, len(features.columns)))
+        self._capacity = capacity
+        self._end = 0
+        self._held = 0
+        self._first_minute = 0
+        self._valid_run = 0
+
+    def forget(self) -> None:
+        """Empty the history and the window."""
+        self._end = self._held = self._valid_run = 0
+        self.last_ts = None
+        self.close = self.volatility = float("nan")
+
+    def append(self, ts: int, open_: float, high: float, low: float, close: float, volume: float) -> bool:
+        """Take in one closed candle and compute its row; True when the window is whole.
+
+        A gap empties what was held before it.
+
+        Raises:
+            DataError: The candle is not newer than the last one.
+        """
+        self._begin(ts)
+        index = self._push(ts, (open_, high, low, close, volume))
+        minute = ts // MINUTE_MS
+        start = index - (minute - anchor_minute(minute, self._first_minute))
+        columns, scale = self._features.kernel(self._candles.rows(start, index + 1), 1)
+        row = self._rows[index]
+        row[:] = columns[:, 0]
+        self.close, self.volatility = close, float(scale[0])
+        finite = self.volatility == self.volatility and bool(np.isfinite(row).all())
+        self._valid_run = self._valid_run + 1 if finite else 0
+        return self.ready
+
+    def load(self, candles: CandleArrays) -> None:
+        """Replace everything by the newest of these candles; a gap in them empties what came before it.
+
+        Raises:
+            DataError: As ``FeatureSet.compute``.
+        """
+        self.forget()
+        recent = candles.rows(max(0, len(candles) - _REACH - self._window), len(candles))
+        if not len(recent):
+            return
+        table = self._features.compute(recent)
+        gaps = np.flatnonzero(np.diff(recent.ts) != MINUTE_MS)
+        first = int(gaps[-1]) + 1 if len(gaps) else 0
+        self._end = self._held = len(recent) - first
+        for target, source in zip(_columns(self._candles), _columns(recent), strict=True):
+            target[: self._end] = source[first:]
+        self._rows[: self._end] = table.matrix[first:]
+        invalid = np.flatnonzero(~table.valid[first:])
+        self._valid_run = self._end - (int(invalid[-1]) + 1 if len(invalid) else 0)
+        self._first_minute = int(recent.ts[first]) // MINUTE_MS
+        self.last_ts = int(recent.ts[-1])
+        self.close, self.volatility = float(recent.close[-1]), float(table.volatility[-1])
+
+    @property
+    def ready(self) -> bool:
+        """Whether the last ``window`` rows are all there, contiguous and valid."""
+        return self._valid_run >= self._window
+
+    def window(self) -> npt.NDArray[np.float64]:
+        """The last ``window`` rows, float64 [window, f], as a view that the next candle may overwrite."""
+        return self._rows[self._end - self._window : self._end]
+
+    def _begin(self, ts: int) -> None:
+        """Start a new contiguous stretch where this candle does not follow the last one."""
+        if self.last_ts is not None and ts <= self.last_ts:
+            raise DataError(f"a candle of {ts} arrived after the one of {self.last_ts}")
+        if self.last_ts is None or ts != self.last_ts + MINUTE_MS:
+            self.forget()
+            self._first_minute = ts // MINUTE_MS
+        self.last_ts = ts
+
+    def _push(self, ts: int, values: tuple[float, ...]) -> int:
+        """Store a candle behind the others and return its index, sliding the buffer when it is full."""
+        if self._end == self._capacity:
+            keep = min(self._held, _REACH + self._window)
+            for column in (*_columns(self._candles), self._rows):
+                column[:keep] = column[self._end - keep : self._end].copy()
+            self._end = self._held = keep
+            self._first_minute = max(self._first_minute, ts // MINUTE_MS - keep)
+        index = self._end
+        candles = self._candles
+        candles.ts[index] = ts
+        for column, value in zip(_columns(candles)[1:], values, strict=True):
+            column[index] = value
+        self._end += 1
+        self._held += 1
+        return index
+
+
+def _columns(candles: CandleArrays) -> tuple[npt.NDArray[np.generic], ...]:
+    """Every array of a CandleArrays, time first."""
+    return (candles.ts, candles.open, candles.high, candles.low, candles.close, candles.volume)

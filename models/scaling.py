@@ -1,0 +1,132 @@
+"""Scaling of feature columns: fitted on training rows only, kept as JSON, plain numpy.
+
+Both kinds are ``(x - offset) / scale`` a column: ``standard`` with mean and standard deviation, ``minmax``
+with minimum and range (to 0..1). They equal scikit-learn's StandardScaler and MinMaxScaler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import ModelError
+
+Floats = npt.NDArray[np.float64]
+
+KINDS = ("standard", "minmax")
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaler:
+    """A fitted scaler.
+
+    Attributes:
+        kind: ``standard`` or ``minmax``.
+        columns: Names of the columns, in order.
+        offset: float64 [f]; so are scale, low and high.
+        low: Smallest value of each column in the rows it was fitted on; high the largest.
+        clip: Scaled values beyond ±clip are cut there; None cuts nothing.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    offset: Floats
+    scale: Floats
+    low: Floats
+    high: Floats
+    clip: float | None = None
+
+    def transform(self, rows: Floats) -> npt.NDArray[np.float32]:
+        """Scale rows [..., f] in float64 and give them as float32."""
+        scaled = (rows - self.offset) / self.scale
+        if self.clip is not None:
+            scaled = np.minimum(np.maximum(scaled, -self.clip), self.clip)
+        return scaled.astype(np.float32)
+
+    def transform_table(self, rows: Floats) -> npt.NDArray[np.float32]:
+        """Scale a long table [n, f] piece by piece, so that no second float64 copy of it exists."""
+        out = np.empty(rows.shape, np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            out[start : start + _CHUNK] = self.transform(rows[start : start + _CHUNK])
+        return out
+
+    def inverse(self, column: str, scaled: Floats) -> Floats:
+        """Take scaled values of one column back to its own units."""
+        index = self.columns.index(column)
+        back: Floats = scaled * self.scale[index] + self.offset[index]
+        return back
+
+    def forward(self, column: str, values: Floats) -> Floats:
+        """Scale values of one column, without a clip."""
+        index = self.columns.index(column)
+        scaled: Floats = (values - self.offset[index]) / self.scale[index]
+        return scaled
+
+    def outside(self, rows: Floats) -> int:
+        """How many of the rows [n, f] have a value beyond what was seen in training."""
+        return int(np.count_nonzero(((rows < self.low) | (rows > self.high)).any(axis=-1)))
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: sorted keys, every float in its shortest exact form."""
+        document = {
+            "kind": self.kind,
+            "columns": list(self.columns),
+            "offset": self.offset.tolist(),
+            "scale": self.scale.tolist(),
+            "low": self.low.tolist(),
+            "high": self.high.tolist(),
+            "clip": self.clip,
+        }
+        return json.dumps(document, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def fit_scaler(kind: str, columns: tuple[str, ...], rows: Floats, *, clip: float | None = None) -> Scaler:
+    """Fit a scaler on rows [n, f]; a column without spread gets scale 1.
+
+    Raises:
+        ModelError: No rows, a value that is not finite, or an unknown kind.
+    """
+    if not len(rows) or not np.isfinite(rows).all():
+        raise ModelError("a scaler needs at least one row, and finite values only")
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    if kind == "standard":
+        offset, scale = rows.mean(axis=0), rows.std(axis=0)
+        # A constant column's computed deviation is rounding noise of its mean, not spread.
+        constant = scale <= 10.0 * np.finfo(np.float64).eps * np.maximum(np.abs(offset), 1e-300)
+    elif kind == "minmax":
+        offset, scale = low, high - low
+        constant = scale == 0.0
+    else:
+        raise ModelError(f"the scaler {kind!r} is not known (known: {', '.join(KINDS)})")
+    return Scaler(kind, columns, offset, np.where(constant, 1.0, scale), low, high, clip)
+
+
+def scaler_from_json(content: bytes) -> Scaler:
+    """Read what ``Scaler.to_json`` wrote.
+
+    Raises:
+        ModelError: The document is not a scaler, or holds a number that cannot be used.
+    """
+    try:
+        document: dict[str, Any] = json.loads(content)
+        columns = tuple(str(name) for name in document["columns"])
+        vectors = [np.array(document[key], dtype=np.float64) for key in ("offset", "scale", "low", "high")]
+        clip = document["clip"]
+        scaler = Scaler(str(document["kind"]), columns, *vectors, None if clip is None else float(clip))
+    except (ValueError, KeyError, TypeError) as fault:
+        raise ModelError(f"scaler.json is not a scaler: {fault}") from fault
+    if any(vector.shape != (len(columns),) or not np.isfinite(vector).all() for vector in vectors):
+        raise ModelError("scaler.json holds a vector of the wrong length or a number that is not finite")
+    if scaler.kind not in KINDS or (scaler.scale <= 0.0).any():
+        raise ModelError("scaler.json holds an unknown kind or a scale that is not positive")
+    return scaler

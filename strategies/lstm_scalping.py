@@ -1,0 +1,182 @@
+"""The default strategy: trade a forecast that pays its costs, with RSI and MACD agreeing.
+
+Enter when the expected return exceeds both the threshold and the round-trip cost plus a margin, the RSI is not
+overbought (long) or oversold (short), and the MACD is on the same side. Leave at the stop, at the target, or when
+the forecast has turned by as much as an entry needs. Parameter sets and levels are those of the source system
+(``lstm_scalping`` default, aggressive, conservative).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from bot.core.market import Candle, Symbol
+from bot.core.orders import Protection
+from bot.core.signal import Direction, MarketView, Signal
+from bot.errors import ConfigError
+from strategies.indicators import Macd, Rsi
+
+
+@dataclass(frozen=True, slots=True)
+class ScalpingParameters:
+    """Parameters of ``lstm_scalping``; returns and distances are fractions (0.0005 = 0.05 % = 5 bps).
+
+    Attributes:
+        threshold: Smallest expected return worth a trade.
+        cost_margin: What the expected return must exceed the round-trip cost by.
+        stop_loss: Distance of the stop from the fill.
+        take_profit: Distance of the target from the fill.
+        rsi_overbought: No long entry at or above this RSI.
+        rsi_oversold: No short entry at or below this RSI.
+        require_macd: Whether the MACD histogram must be on the trade's side.
+        exit_on_reversal: Whether a forecast that turned by ``threshold`` ends the trade.
+        max_holding_minutes: Leave after this long; 0 never does.
+    """
+
+    threshold: float = 0.0005
+    cost_margin: float = 0.0001
+    stop_loss: float = 0.005
+    take_profit: float = 0.010
+    rsi_overbought: float = 70.0
+    rsi_oversold: float = 30.0
+    require_macd: bool = True
+    exit_on_reversal: bool = True
+    max_holding_minutes: int = 0
+
+    @classmethod
+    def of(cls, name: str, overrides: Mapping[str, Any]) -> ScalpingParameters:
+        """A named set with some values replaced.
+
+        Raises:
+            ConfigError: Unknown set or parameter, a value of the wrong type or out of range.
+        """
+        if name not in PARAMETER_SETS:
+            raise ConfigError(f"lstm_scalping has no parameter set {name!r}: use {', '.join(PARAMETER_SETS)}")
+        base = PARAMETER_SETS[name]
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for key, value in overrides.items():
+            if key not in known:
+                raise ConfigError(
+                    f"lstm_scalping has no parameter {key!r}: it has {', '.join(sorted(known))}"
+                )
+            values[key] = _converted(key, value, getattr(base, key))
+        chosen = replace(base, **values)
+        _check(chosen)
+        return chosen
+
+
+PARAMETER_SETS = {
+    "default": ScalpingParameters(threshold=0.0005, stop_loss=0.005, take_profit=0.010),
+    "aggressive": ScalpingParameters(threshold=0.0002, stop_loss=0.003, take_profit=0.006),
+    "conservative": ScalpingParameters(threshold=0.0010, stop_loss=0.010, take_profit=0.020),
+}
+
+
+def _converted(key: str, value: Any, like: Any) -> Any:
+    """A value in the type of the one it replaces."""
+    if isinstance(like, bool):
+        words = {"true": True, "false": False}
+        if isinstance(value, bool) or str(value).lower() in words:
+            return value if isinstance(value, bool) else words[str(value).lower()]
+        raise ConfigError(f"lstm_scalping.{key} must be true or false, not {value!r}")
+    try:
+        return type(like)(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"lstm_scalping.{key} must be a number, not {value!r}") from error
+
+
+def _check(parameters: ScalpingParameters) -> None:
+    """Refuse values that no trade could have."""
+    for name, value in asdict(parameters).items():
+        if value < 0:
+            raise ConfigError(f"lstm_scalping.{name} must not be negative, and is {value}")
+    for name in ("stop_loss", "take_profit"):
+        if not 0 < getattr(parameters, name) < 1:
+            raise ConfigError(f"lstm_scalping.{name} must lie between 0 and 1 (0.005 is 0.5 %)")
+    if not parameters.rsi_oversold < parameters.rsi_overbought <= 100:
+        raise ConfigError("lstm_scalping.rsi_oversold must be below rsi_overbought, both within 0 to 100")
+
+
+class LstmScalping:
+    """The strategy on one symbol."""
+
+    __slots__ = ("_macd", "_parameters", "_rsi", "protection", "symbol")
+
+    def __init__(self, symbol: Symbol, parameters: ScalpingParameters) -> None:
+        self.symbol = symbol
+        self._parameters = parameters
+        self.protection = Protection(parameters.stop_loss, parameters.take_profit)
+        self._rsi = Rsi()
+        self._macd = Macd()
+
+    def observe(self, candle: Candle) -> None:
+        """Feed the indicators."""
+        self._rsi.update(candle.close)
+        self._macd.update(candle.close)
+
+    def forget(self) -> None:
+        """Start the indicators over after a gap."""
+        self._rsi.reset()
+        self._macd.reset()
+
+    def decide(self, view: MarketView) -> Signal:
+        """The position wanted, and why."""
+        expected = view.prediction.expected_return
+        if view.position.quantity != 0.0:
+            return self._while_held(view, expected)
+        parameters = self._parameters
+        needed = max(parameters.threshold, view.round_trip_cost + parameters.cost_margin)
+        if abs(expected) <= needed:
+            return _STAY_FLAT
+        if expected > 0:
+            return self._long(parameters)
+        if not view.can_short:
+            return Signal(Direction.FLAT, 0.0, "cannot_short")
+        return self._short(parameters)
+
+    def _while_held(self, view: MarketView, expected: float) -> Signal:
+        parameters = self._parameters
+        long = view.position.quantity > 0
+        held_ms = view.candle.closed_at_ms - view.position.opened_at_ms
+        if parameters.exit_on_reversal and (expected if long else -expected) < -parameters.threshold:
+            return Signal(Direction.FLAT, 0.0, "prediction_reversed")
+        if parameters.max_holding_minutes and held_ms >= parameters.max_holding_minutes * 60_000:
+            return Signal(Direction.FLAT, 0.0, "held_long_enough")
+        return _KEEP_LONG if long else _KEEP_SHORT
+
+    def _long(self, parameters: ScalpingParameters) -> Signal:
+        rsi, histogram = self._rsi.value, self._macd.histogram
+        if rsi is None or histogram is None:
+            return Signal(Direction.FLAT, 0.0, "indicators_warming_up")
+        if rsi >= parameters.rsi_overbought:
+            return Signal(Direction.FLAT, 0.0, "rsi_overbought")
+        if parameters.require_macd and histogram <= 0:
+            return Signal(Direction.FLAT, 0.0, "macd_disagrees")
+        return Signal(Direction.LONG, 1.0, "forecast_up")
+
+    def _short(self, parameters: ScalpingParameters) -> Signal:
+        rsi, histogram = self._rsi.value, self._macd.histogram
+        if rsi is None or histogram is None:
+            return Signal(Direction.FLAT, 0.0, "indicators_warming_up")
+        if rsi <= parameters.rsi_oversold:
+            return Signal(Direction.FLAT, 0.0, "rsi_oversold")
+        if parameters.require_macd and histogram >= 0:
+            return Signal(Direction.FLAT, 0.0, "macd_disagrees")
+        return Signal(Direction.SHORT, 1.0, "forecast_down")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Indicator state as JSON values."""
+        return {"rsi": self._rsi.snapshot(), "macd": self._macd.snapshot()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""
+        self._rsi.restore(state["rsi"])
+        self._macd.restore(state["macd"])
+
+
+_STAY_FLAT = Signal(Direction.FLAT, 0.0, "forecast_too_small")
+_KEEP_LONG = Signal(Direction.LONG, 1.0, "holding")
+_KEEP_SHORT = Signal(Direction.SHORT, 1.0, "holding")
