@@ -9,7 +9,6 @@ ccxt is imported late, since it costs most of a second and some 80 MB.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import ipaddress
 import socket
@@ -21,6 +20,8 @@ from typing import Any, TypeAlias
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from bot.errors import BotError, ConfigError, DataError, EngineProtocolError, HaltError, TransientError
 
@@ -50,7 +51,12 @@ class OneAddressResolver(AbstractResolver):
         ip, port_here = self._address
         return [
             ResolveResult(
-                hostname=host, host=ip, port=port_here, family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
+                hostname=host,
+                host=ip,
+                port=port_here,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
             )
         ]
 
@@ -66,8 +72,15 @@ class OneAddressConnector(aiohttp.TCPConnector):
         super().__init__(
             resolver=OneAddressResolver(address), ssl=_trusting_only(ca_file), use_dns_cache=False, limit=0
         )
+        # ccxt drops the session that it was given before it closes the connector: kept until then.
+        self.session: aiohttp.ClientSession | None = None
 
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - aiohttp's signature
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
+    ) -> Connection:
         """Refuse a URL with a literal address (it would not pass the resolver) and one without TLS."""
         host = req.url.host or ""
         if _is_address(host) or req.url.scheme not in {"https", "wss"}:
@@ -82,6 +95,7 @@ def make_exchange(
     connect_to: tuple[str, int] | None = None,
     ca_file: Path | None = None,
     timeout_ms: int = 10_000,
+    rate_limited: bool = True,
     options: Mapping[str, Any] | None = None,
     credentials: Mapping[str, str] | None = None,
 ) -> Exchange:
@@ -92,6 +106,7 @@ def make_exchange(
         connect_to: Loopback address and port that every connection goes to; None for the real exchange.
         ca_file: PEM of the only certificate authority trusted; required with ``connect_to``.
         timeout_ms: Of one REST request.
+        rate_limited: Whether requests are spaced by the exchange's limits; only a local exchange can do without.
         options: Merged into ccxt's own ``options``.
         credentials: ``apiKey`` and ``secret``, where the client trades.
 
@@ -99,7 +114,7 @@ def make_exchange(
         ConfigError: An exchange that ccxt does not stream, or an address that is not of this machine.
     """
     config: dict[str, Any] = {
-        "enableRateLimit": True,
+        "enableRateLimit": rate_limited,
         "newUpdates": True,
         "timeout": timeout_ms,
         "options": dict(options or {}),
@@ -112,7 +127,8 @@ def make_exchange(
             raise ConfigError("ca_file is missing: a local exchange is trusted only by its own certificate")
         _require_loopback(connect_to)
         connector = OneAddressConnector(connect_to, ca_file)
-        config["session"] = aiohttp.ClientSession(connector=connector, trust_env=False)
+        connector.session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        config["session"] = connector.session
         config["ssl_context"] = False  # never used: the session above has its own
     exchange = _exchange_class(exchange_id)(config)
     exchange.streaming = {**exchange.streaming, "keepAlive": KEEP_ALIVE_MS}
@@ -130,6 +146,7 @@ async def open_exchange(
     connect_to: tuple[str, int] | None = None,
     ca_file: Path | None = None,
     timeout_ms: int = 10_000,
+    rate_limited: bool = True,
     options: Mapping[str, Any] | None = None,
     credentials: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Exchange]:
@@ -139,6 +156,7 @@ async def open_exchange(
         connect_to=connect_to,
         ca_file=ca_file,
         timeout_ms=timeout_ms,
+        rate_limited=rate_limited,
         options=options,
         credentials=credentials,
     )
@@ -155,7 +173,7 @@ class SimControl:
         self._exchange = exchange
 
     async def clock(self) -> dict[str, Any]:
-        """Where the simulated clock stands: ``now_ms``, ``speed``, ``held``, ``awaiting_ack_ms``, ``ended``…"""
+        """Where the simulated clock stands: ``now_ms``, ``speed``, ``held``, ``awaiting_ack_ms``, ``ended``."""
         return await self._call("GET", "clock")
 
     async def market(self) -> dict[str, Any]:
@@ -177,11 +195,13 @@ class SimControl:
     async def _call(self, method: str, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         session = self._exchange.session
         if session is None or session.closed:
-            raise EngineProtocolError("the client of the simulated exchange was closed before its last command")
+            raise EngineProtocolError(
+                "the client of the simulated exchange was closed before its last command"
+            )
         try:
             async with session.request(method, SIM_URL + name, json=body) as response:
                 reply: dict[str, Any] = await response.json()
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise mapped(error) from error
         if response.status != 200:
             raise ConfigError(f"the simulated exchange refused {name}: {reply.get('msg', response.status)}")
@@ -206,7 +226,7 @@ def mapped(error: BaseException) -> BotError:
     for kind in type(error).__mro__:
         if kind.__module__.startswith("ccxt.") and kind.__name__ in CCXT_ERRORS:
             return CCXT_ERRORS[kind.__name__](text)
-    if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError)):
+    if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError)):
         return TransientError(text)
     if isinstance(error, (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)):
         return DataError(f"a reply of the exchange could not be read: {text}")

@@ -6,13 +6,17 @@ that runs over each of its adapters.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from bot.core.decision import Decision
 from bot.core.market import Candle, Instrument, Symbol
-from bot.core.orders import ApprovedOrder, ExecutionReport
+from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
+from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
+from bot.core.risk import StateChange
 
 
 class Clock(Protocol):
@@ -78,8 +82,18 @@ class Feed(Protocol):
 
     symbols: tuple[Symbol, ...]
 
+    @property
+    def catching_up(self) -> AbstractSet[Symbol]:
+        """Symbols whose earlier candles are being fetched right now; a minute waits for them."""
+
+    def start_from(self, symbol: Symbol, last_opened_at_ms: int) -> None:
+        """Before ``events``: deliver the candles after this one too, fetched if they closed earlier."""
+
     async def open(self) -> None:
         """Connect and read the markets; raises ConfigError for an unknown symbol, TransientError if offline."""
+
+    async def exchange_time_ms(self) -> int:
+        """The exchange's clock, asked now."""
 
     async def instruments(self) -> dict[Symbol, Instrument]:
         """The trading rules of each symbol."""
@@ -106,11 +120,65 @@ class Broker(Protocol):
     def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
         """Reports that the candles of one minute bring, in the order in which they happened."""
 
-    def snapshot(self) -> dict[str, Any]:
-        """What a restart needs, as JSON values."""
+    def recover(
+        self, orders: Sequence[OrderRecord], positions: Sequence[Position], seen_ms: Mapping[Symbol, int]
+    ) -> None:
+        """Make what the journal says true again after a start.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
+        Args:
+            orders: Every order that may still trade, in the order in which they were made.
+            positions: What is held.
+            seen_ms: Open time of each symbol's last candle that was passed to ``on_candles``.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """All that the candles of one minute brought: one transaction of the journal, one step of a replay.
+
+    Attributes:
+        closed_at_ms: Close time of the candles.
+        now_ms: The exchange's time when it was decided.
+        candles: Who was in the batch, by name of symbol.
+        sources: How each candle came (``stream``, ``successor``, ``rest``).
+        reports: What was settled, in order.
+        decisions: One for each candle.
+        trades: Round trips that ended.
+        state_changes: Moves of the trading state.
+        equity: After it, quote currency.
+        cash: After it, quote currency.
+        exposure: Notional held after it, quote currency.
+        snapshot: The engine after it, as JSON values.
+    """
+
+    closed_at_ms: int
+    now_ms: int
+    candles: Sequence[Candle]
+    sources: Sequence[str]
+    reports: Sequence[ExecutionReport]
+    decisions: Sequence[Decision]
+    trades: Sequence[Trade]
+    state_changes: Sequence[StateChange]
+    equity: float
+    cash: float
+    exposure: float
+    snapshot: Mapping[str, Any]
+
+
+class Journal(Protocol):
+    """Where every batch is written before it is acted upon."""
+
+    def commit(self, record: BatchRecord) -> None:
+        """Store a batch durably, whole or not at all; raises StorageError and stores nothing if it can't."""
+
+    def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
+        """Append an event that is not a batch (a start, a stop, a revision, a gap)."""
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """The engine's last snapshot; None when nothing was committed yet."""
+
+    def recent_candles(self, symbol: Symbol, count: int) -> list[Candle]:
+        """The newest candles of a symbol that were committed, oldest first."""
 
 
 class Predictor(Protocol):

@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import talib
 
+from models import indicators as ta
 from models.candle_arrays import CandleArrays
 
 Column: TypeAlias = npt.NDArray[np.float64]
@@ -75,25 +75,25 @@ def scalping_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
     """
     tail = slice(len(candles) - keep, len(candles))
     base = candles.close[0]
-    close = talib.LN(candles.close / base) * BPS
-    high = talib.LN(candles.high / base) * BPS
-    low = talib.LN(candles.low / base) * BPS
+    close = ta.LN(candles.close / base) * BPS
+    high = ta.LN(candles.high / base) * BPS
+    low = ta.LN(candles.low / base) * BPS
     short, long, scale = _volatility_bps(close, tail)
     position = _close_position(candles)
 
     # One operation over a group of rows costs what it costs over one row: a stream pays by the call.
     rows = np.empty((len(SCALPING_COLUMNS), keep))
     for index, span in enumerate(_SPANS):
-        rows[index] = talib.MOM(close, span)[tail]
-    rows[4:7] = [part[tail] for part in talib.MACD(close, 12, 26, 9)]
-    rows[7] = talib.ATR(high, low, close, 14)[tail]
+        rows[index] = ta.MOM(close, span)[tail]
+    rows[4:7] = [part[tail] for part in ta.MACD(close, 12, 26, 9)]
+    rows[7] = ta.ATR(high, low, close, 14)[tail]
     rows[8] = high[tail] - low[tail]
     rows[_MOVES] /= scale * _MOVE_UNITS
     rows[_QUOTIENTS] = _quotients(close, candles.volume, position, tail)
     rows[14] = position[tail]
-    rows[15] = talib.RSI(close, 14)[tail] / 50.0 - 1.0
-    rows[16] = talib.LN(scale)
-    rows[17] = talib.LN(np.maximum(short, VOLATILITY_FLOOR_BPS) / long)
+    rows[15] = ta.RSI(close, 14)[tail] / 50.0 - 1.0
+    rows[16] = ta.LN(scale)
+    rows[17] = ta.LN(np.maximum(short, VOLATILITY_FLOOR_BPS) / long)
     minute = candles.ts[tail] // 60_000 % _MINUTES_A_DAY
     rows[18] = _TIME_SINE[minute]
     rows[19] = _TIME_COSINE[minute]
@@ -109,24 +109,24 @@ def minmax_close_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]
     tail = slice(len(candles) - keep, len(candles))
     unit = math.ldexp(1.0, math.frexp(float(candles.close[0]))[1])
     close = candles.close / unit
-    upper, _, lower = talib.BBANDS(close, 20, 2.0, 2.0, 0)
-    macd_line = talib.MACD(close, 12, 26, 9)[0]
+    upper, _, lower = ta.BBANDS(close, 20, 2.0, 2.0, 0)
+    macd_line = ta.MACD(close, 12, 26, 9)[0]
     rows = np.empty((len(MINMAX_CLOSE_COLUMNS), keep))
     rows[0] = candles.close[tail]
     rows[1] = candles.volume[tail]
-    rows[2] = talib.RSI(close, 14)[tail]
+    rows[2] = ta.RSI(close, 14)[tail]
     rows[3] = macd_line[tail] * unit
     rows[4] = upper[tail] * unit
     rows[5] = lower[tail] * unit
-    scale = _volatility_bps(talib.LN(candles.close / candles.close[0]) * BPS, tail)[2]
+    scale = _volatility_bps(ta.LN(candles.close / candles.close[0]) * BPS, tail)[2]
     return rows, scale / BPS
 
 
 def _volatility_bps(close_bps: Column, tail: slice) -> tuple[Column, Column, Column]:
     """Deviation of one-minute log returns over 60 and 240 minutes, and the root of their mean square."""
-    returns = talib.MOM(close_bps, 1)
-    short = talib.STDDEV(returns, 60, 1.0)[tail]
-    long = np.maximum(talib.STDDEV(returns, 240, 1.0)[tail], VOLATILITY_FLOOR_BPS)
+    returns = ta.MOM(close_bps, 1)
+    short = ta.STDDEV(returns, 60, 1.0)[tail]
+    long = np.maximum(ta.STDDEV(returns, 240, 1.0)[tail], VOLATILITY_FLOOR_BPS)
     return short, long, np.maximum(np.sqrt((short * short + long * long) * 0.5), VOLATILITY_FLOOR_BPS)
 
 
@@ -146,19 +146,19 @@ def _quotients(close: Column, volume: Column, position: Column, tail: slice) -> 
     where its divisor is too small to mean anything: what a running sum leaves behind after a stretch
     without trades is not volume. Z-scores end at ±10.
     """
-    upper, middle, _ = talib.BBANDS(close, 20, 2.0, 2.0, 0)
+    upper, middle, _ = ta.BBANDS(close, 20, 2.0, 2.0, 0)
     signed = volume * position
     recent = volume[tail]
-    mean_60 = talib.SMA(volume, 60)[tail]
-    mean_240 = talib.SMA(volume, 240)[tail]
+    mean_60 = ta.SMA(volume, 60)[tail]
+    mean_240 = ta.SMA(volume, 240)[tail]
     middle = middle[tail]
     shape = (5, len(recent))
     above, below, least = np.empty(shape), np.empty(shape), np.empty(shape)
     above[0], below[0] = close[tail] - middle, upper[tail] - middle
-    above[1], below[1] = recent - mean_60, talib.STDDEV(volume, 60, 1.0)[tail]
-    above[2], below[2] = recent - mean_240, talib.STDDEV(volume, 240, 1.0)[tail]
-    above[3], below[3] = talib.SMA(signed, 15)[tail], talib.SMA(volume, 15)[tail]
-    above[4], below[4] = talib.SMA(signed, 60)[tail], mean_60
+    above[1], below[1] = recent - mean_60, ta.STDDEV(volume, 60, 1.0)[tail]
+    above[2], below[2] = recent - mean_240, ta.STDDEV(volume, 240, 1.0)[tail]
+    above[3], below[3] = ta.SMA(signed, 15)[tail], ta.SMA(volume, 15)[tail]
+    above[4], below[4] = ta.SMA(signed, 60)[tail], mean_60
     least[0] = 1e-6
     least[1:] = 1e-9 * mean_240 + 1e-300
     small = below <= least

@@ -15,7 +15,9 @@ from models.candle_arrays import CandleArrays
 
 def canonical_json(document: Any) -> bytes:
     """JSON with sorted keys and one way to write it; floats in their shortest exact form."""
-    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return (
+        json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )
 
 
 def sha256(content: bytes) -> str:

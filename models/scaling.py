@@ -120,12 +120,14 @@ def scaler_from_json(content: bytes) -> Scaler:
     try:
         document: dict[str, Any] = json.loads(content)
         columns = tuple(str(name) for name in document["columns"])
-        vectors = [np.array(document[key], dtype=np.float64) for key in ("offset", "scale", "low", "high")]
-        clip = document["clip"]
-        scaler = Scaler(str(document["kind"]), columns, *vectors, None if clip is None else float(clip))
+        vectors = {
+            key: np.array(document[key], dtype=np.float64) for key in ("offset", "scale", "low", "high")
+        }
+        clip = None if document["clip"] is None else float(document["clip"])
+        scaler = Scaler(str(document["kind"]), columns, clip=clip, **vectors)
     except (ValueError, KeyError, TypeError) as fault:
         raise ModelError(f"scaler.json is not a scaler: {fault}") from fault
-    if any(vector.shape != (len(columns),) or not np.isfinite(vector).all() for vector in vectors):
+    if any(vector.shape != (len(columns),) or not np.isfinite(vector).all() for vector in vectors.values()):
         raise ModelError("scaler.json holds a vector of the wrong length or a number that is not finite")
     if scaler.kind not in KINDS or (scaler.scale <= 0.0).any():
         raise ModelError("scaler.json holds an unknown kind or a scale that is not positive")

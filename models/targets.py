@@ -74,7 +74,7 @@ class NextClose:
         return _bounded(np.log(np.maximum(ratio, math.exp(-RETURN_LIMIT))))
 
 
-TARGETS: dict[str, type[ScaledReturn] | type[NextClose]] = {
+TARGETS: dict[str, type[ScaledReturn | NextClose]] = {
     ScaledReturn.kind: ScaledReturn,
     NextClose.kind: NextClose,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ def purged_slices(
     places = np.minimum(np.cumsum(fractions) * len(times), len(times) - 1).astype(int)
     edges = [int(times[0]), *(int(times[place]) for place in places[:3]), int(times[-1]) + MINUTE_MS]
     slices: list[tuple[int, int]] = []
-    for number, (since, until) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (since, until) in enumerate(itertools.pairwise(edges)):
         start = since + (embargo * MINUTE_MS if number else 0)
         # The last slice is cut by what candles there are: a label without its future is NaN anyway.
         stop = until - (horizon * MINUTE_MS if number < 3 else 0)

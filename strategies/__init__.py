@@ -53,7 +53,7 @@ def _user_factory(path: str) -> Callable[..., Strategy]:
     try:
         module = importlib.import_module(module_name)
         factory: Callable[..., Strategy] = getattr(module, attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError, SyntaxError, NameError) as error:
         raise ConfigError(f"strategy {path!r} can't be imported: {error}") from error
     return factory
 

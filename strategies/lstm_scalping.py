@@ -8,6 +8,7 @@ the forecast has turned by as much as an entry needs. Parameter sets and levels 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -82,10 +83,17 @@ def _converted(key: str, value: Any, like: Any) -> Any:
         if isinstance(value, bool) or str(value).lower() in words:
             return value if isinstance(value, bool) else words[str(value).lower()]
         raise ConfigError(f"lstm_scalping.{key} must be true or false, not {value!r}")
+    if isinstance(value, bool):
+        raise ConfigError(f"lstm_scalping.{key} must be a number, not {value!r}")
     try:
-        return type(like)(value)
-    except (TypeError, ValueError) as error:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"lstm_scalping.{key} must be a number, not {value!r}") from error
+    if not math.isfinite(number):
+        raise ConfigError(f"lstm_scalping.{key} must be a finite number, not {value!r}")
+    if isinstance(like, int) and not number.is_integer():
+        raise ConfigError(f"lstm_scalping.{key} must be a whole number, not {value!r}")
+    return type(like)(number)
 
 
 def _check(parameters: ScalpingParameters) -> None:

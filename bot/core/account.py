@@ -48,7 +48,7 @@ class Account:
 
     def positions(self) -> list[Position]:
         """Every open position, by name of symbol."""
-        return [self._held[name] for name in sorted(self._held)]
+        return list(self._held.values())
 
     def mark(self, symbol: Symbol, price: float) -> None:
         """Take note of a symbol's latest price."""
@@ -69,8 +69,12 @@ class Account:
     def equity(self) -> float:
         """Cash plus what all positions are worth."""
         total = self.cash
-        for symbol in sorted(self._held):
-            total += self.value(symbol)
+        for symbol, position in self._held.items():
+            price = self._marks.get(symbol) or position.entry_price
+            if self._is_spot[symbol]:
+                total += position.quantity * price
+            else:
+                total += position.quantity * (price - position.entry_price)
         return total
 
     def notional(self, symbol: Symbol) -> float:
@@ -80,7 +84,10 @@ class Account:
 
     def total_notional(self) -> float:
         """Absolute size of all positions together, quote currency."""
-        return sum(self.notional(symbol) for symbol in sorted(self._held))
+        total = 0.0
+        for symbol, position in self._held.items():
+            total += abs(position.quantity) * (self._marks.get(symbol) or position.entry_price)
+        return total
 
     def apply_fill(self, fill: Fill, exit_reason: str) -> Trade | None:
         """Book a fill; returns the trade if it made the position flat.
@@ -102,8 +109,10 @@ class Account:
         self.fees_paid += fill.fee
         if after.is_flat:
             self._held.pop(fill.symbol, None)
-        else:
+        elif fill.symbol in self._held:
             self._held[fill.symbol] = after
+        else:  # kept by name of symbol: sums then come out the same in every run
+            self._held = dict(sorted({**self._held, fill.symbol: after}.items()))
         self.trade_count += trade is not None
         return trade
 
@@ -141,5 +150,5 @@ class Account:
         self.fees_paid = state["fees_paid"]
         self.funding_paid = state["funding_paid"]
         self.trade_count = state["trade_count"]
-        self._held = {row[0]: Position(*row) for row in state["positions"]}
+        self._held = {row[0]: Position(*row) for row in sorted(state["positions"])}
         self._marks = dict(state["marks"])

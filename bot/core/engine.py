@@ -13,13 +13,14 @@ and is journaled, so that a replay decides the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.account import Account
 from bot.core.decision import Decision
-from bot.core.market import Candle, Instrument, InstrumentKind, Symbol
+from bot.core.market import MINUTE_MS, Candle, Instrument, InstrumentKind, Symbol
 from bot.core.matching import Costs
 from bot.core.orders import (
     EXIT_REASONS,
@@ -70,6 +71,9 @@ class EngineConfig:
     window_minutes: int = 60
 
 
+_UNKNOWN, _MARKET = OrderState.UNKNOWN, OrderType.MARKET  # read on every bar
+
+
 @dataclass(slots=True)
 class _Desk:
     """One symbol's share of the engine: its window, its strategy, its open orders."""
@@ -77,14 +81,15 @@ class _Desk:
     instrument: Instrument
     strategy: Strategy
     window: Window
+    can_short: bool
     orders: dict[str, OrderRecord] = field(default_factory=dict)
 
     def waiting(self) -> str | None:
         """Why no new order may be sent for this symbol."""
         for record in self.orders.values():
-            if record.state is OrderState.UNKNOWN:
+            if record.state is _UNKNOWN:
                 return "order_unknown"
-            if record.intent.type is OrderType.MARKET:
+            if record.intent.type is _MARKET:
                 return "order_pending"
         return None
 
@@ -103,14 +108,23 @@ class TradingEngine:
     Args:
         config: Rules, limits, costs, money.
         make_strategy: Makes the strategy of one symbol.
+
+    Attributes:
+        equity: Of the account, at the close of the candles last observed.
     """
 
     def __init__(self, config: EngineConfig, make_strategy: Callable[[Symbol], Strategy]) -> None:
         self.config = config
         self.account = Account(config.starting_cash, dict(config.instruments))
         self.risk = RiskGate(config.limits, config.starting_cash)
+        self.equity = config.starting_cash
         self._desks = {
-            symbol: _Desk(rules, make_strategy(symbol), Window(config.window_minutes))
+            symbol: _Desk(
+                rules,
+                make_strategy(symbol),
+                Window(config.window_minutes),
+                can_short=rules.kind is not InstrumentKind.SPOT,
+            )
             for symbol, rules in sorted(config.instruments.items())
         }
         self._round_trip = config.costs.round_trip
@@ -131,7 +145,7 @@ class TradingEngine:
         return self._batch_ms
 
     def open_orders(self, symbol: Symbol) -> list[OrderRecord]:
-        """Orders of a symbol that may still trade."""
+        """Orders of a symbol that may still trade, in the order in which they were made."""
         return list(self._desks[symbol].orders.values())
 
     def window(self, symbol: Symbol) -> Window:
@@ -144,32 +158,53 @@ class TradingEngine:
         """Book what happened to orders; returns the trades that it completed.
 
         Raises:
-            EngineProtocolError: A report of an order that was never sent, or an illegal transition.
+            EngineProtocolError: A report of an order that was never sent, or an illegal transition; then none of
+                the reports is booked.
         """
         if self._batch:
             raise EngineProtocolError("settle after observe: decide on the candles first")
-        trades: list[Trade] = []
-        for report in reports:
-            if isinstance(report, Funding):
-                self.account.apply_funding(report)
-                continue
-            desk = self._desk(report.symbol)
-            if isinstance(report, Accepted) and report.intent is not None:
-                desk.orders[report.client_order_id] = OrderRecord(report.intent, OrderState.ACCEPTED)
-                continue
-            record = desk.orders.get(report.client_order_id)
-            if record is None:
-                raise EngineProtocolError(f"a report of order {report.client_order_id}, which is not open")
-            after = record.after(report)
-            if isinstance(report, Fill):
-                trade = self.account.apply_fill(report, _exit_reason(record.intent))
-                if trade is not None:
-                    trades.append(trade)
-            if after.is_open:
-                desk.orders[report.client_order_id] = after
-            else:
-                del desk.orders[report.client_order_id]
-        return trades
+        if not reports:
+            return []
+        account = self.account.snapshot()
+        orders = {symbol: dict(desk.orders) for symbol, desk in self._desks.items() if desk.orders}
+        try:
+            return [trade for report in reports if (trade := self._book(report)) is not None]
+        except EngineProtocolError:
+            self.account.restore(account)
+            for symbol, desk in self._desks.items():
+                desk.orders = orders.get(symbol, {})
+            raise
+
+    def _book(self, report: ExecutionReport) -> Trade | None:
+        """Book one report; returns the trade if it completed one."""
+        desk = self._desk(report.symbol)
+        if isinstance(report, Funding):
+            self.account.apply_funding(report)
+            return None
+        order_id = report.client_order_id
+        record = desk.orders.get(order_id)
+        if record is None:
+            if not isinstance(report, Accepted) or report.intent is None:
+                raise EngineProtocolError(f"a report of order {order_id}, which is not open")
+            desk.orders[order_id] = self._brought_to_life(report, report.intent)
+            return None
+        after = record.after(report)
+        trade = (
+            self.account.apply_fill(report, _exit_reason(record.intent)) if isinstance(report, Fill) else None
+        )
+        if after.is_open:
+            desk.orders[order_id] = after
+        else:
+            del desk.orders[order_id]
+        return trade
+
+    def _brought_to_life(self, report: Accepted, intent: OrderIntent) -> OrderRecord:
+        """The record of a protective order; it must shrink what is held, for no review has seen it."""
+        held = self.account.position(report.symbol).quantity
+        named = (intent.client_order_id, intent.symbol) == (report.client_order_id, report.symbol)
+        if not named or not intent.reduce_only or held * intent.side.sign >= 0:
+            raise EngineProtocolError(f"order {report.client_order_id} protects nothing that is held")
+        return OrderRecord(intent, OrderState.ACCEPTED)
 
     def _desk(self, symbol: Symbol) -> _Desk:
         desk = self._desks.get(symbol)
@@ -186,10 +221,21 @@ class TradingEngine:
             EngineProtocolError: Not decided on the last batch yet, several minutes mixed, symbols out of order,
                 or a minute that is not newer than the last.
         """
+        opened = self._next_minute(candles)
+        for candle in candles:
+            self._observe_one(candle)
+        self._batch, self._batch_ms = candles, opened
+        account = self.account
+        self.equity = account.equity() if account.has_positions else account.cash
+        if changes := self.risk.on_equity(self.equity, opened + MINUTE_MS):
+            self._state_changes += changes
+
+    def _next_minute(self, candles: Sequence[Candle]) -> int:
+        """The open time of a batch; raises EngineProtocolError when it is not the next one."""
         if self._batch:
-            raise EngineProtocolError("observe twice: decide on the candles first")
+            raise EngineProtocolError("a batch before the last was decided on: decide first")
         if not candles:
-            raise EngineProtocolError("observe needs at least one candle")
+            raise EngineProtocolError("a batch needs at least one candle")
         opened = candles[0].opened_at_ms
         if opened <= self._batch_ms:
             raise EngineProtocolError(f"a batch of {opened} after one of {self._batch_ms}")
@@ -199,11 +245,7 @@ class TradingEngine:
                 raise EngineProtocolError("a batch holds the candles of one minute, by name of symbol")
             previous = candle.symbol
             self._desk(previous)
-        for candle in candles:
-            self._observe_one(candle)
-        self._batch, self._batch_ms = candles, opened
-        equity = self.account.equity() if self.account.has_positions else self.account.cash
-        self._state_changes += self.risk.on_equity(equity, candles[0].closed_at_ms)
+        return opened
 
     def _observe_one(self, candle: Candle) -> None:
         desk = self._desks[candle.symbol]
@@ -211,6 +253,17 @@ class TradingEngine:
             desk.strategy.forget()
         desk.strategy.observe(candle)
         self.account.mark(candle.symbol, candle.close)
+
+    def warm(self, candles: Sequence[Candle]) -> None:
+        """Show windows and strategies the candles of a minute before the first that is decided on.
+
+        Raises:
+            EngineProtocolError: As ``observe``.
+        """
+        opened = self._next_minute(candles)
+        for candle in candles:
+            self._observe_one(candle)
+        self._batch_ms = opened
 
     # --- decide -------------------------------------------------------------------------------------------
 
@@ -227,14 +280,17 @@ class TradingEngine:
         if not self._batch:
             raise EngineProtocolError("decide needs candles: observe them first")
         by_symbol = {prediction.symbol: prediction for prediction in predictions}
-        closed_at_ms = self._batch[0].closed_at_ms
+        closed_at_ms = self._batch_ms + MINUTE_MS
         late = now_ms - closed_at_ms > self._max_age_ms
         decisions = [
             self._decide_one(candle, by_symbol.get(candle.symbol), closed_at_ms, late)
             for candle in self._batch
         ]
         self._batch = ()
-        self._flatten = self._flatten and self.account.has_positions
+        # An entry that is on its way when flattening is asked for is closed too.
+        self._flatten = self._flatten and (
+            self.account.has_positions or any(desk.orders for desk in self._desks.values())
+        )
         return decisions
 
     def _decide_one(
@@ -245,9 +301,11 @@ class TradingEngine:
         if desk.orders and (waiting := desk.waiting()) is not None:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), waiting)
         position = self.account.position(symbol)
-        if self._flatten and position.quantity != 0.0:
+        if self._flatten:
+            if position.quantity == 0.0:
+                return Decision(symbol, closed_at_ms, prediction, None, (), (), "flattening")
             intent = self._exit_intent(desk, position, closed_at_ms, Leg.FLATTEN, "flatten")
-            return self._reviewed(desk, candle, prediction, None, intent)
+            return self._reviewed(desk, candle, prediction, None, intent, self._situation(candle))
         if not desk.window.is_full:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "warming_up")
         if self.risk.reason == "starting":
@@ -256,10 +314,11 @@ class TradingEngine:
             return Decision(symbol, closed_at_ms, None, None, (), (), "no_prediction")
         if prediction.closed_at_ms != closed_at_ms:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "stale_prediction")
+        if not math.isfinite(prediction.expected_return):
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), "prediction_not_finite")
         if late:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "late_candle")
-        can_short = desk.instrument.kind is not InstrumentKind.SPOT
-        view = MarketView(symbol, candle, prediction, position, can_short, self._round_trip)
+        view = MarketView(symbol, candle, prediction, position, desk.can_short, self._round_trip)
         signal = desk.strategy.decide(view)
         return self._act(desk, candle, prediction, signal, position)
 
@@ -272,11 +331,12 @@ class TradingEngine:
         closed_at_ms = candle.closed_at_ms
         if wanted_sign == held_sign:
             return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), signal.reason)
+        at = self._situation(candle)
         if held_sign:
             intent = self._exit_intent(desk, position, closed_at_ms, Leg.EXIT, signal.reason)
         else:
-            intent = self._entry_intent(desk, candle, signal)
-        return self._reviewed(desk, candle, prediction, signal, intent)
+            intent = self._entry_intent(desk, candle, signal, at)
+        return self._reviewed(desk, candle, prediction, signal, intent, at)
 
     def _reviewed(
         self,
@@ -285,9 +345,10 @@ class TradingEngine:
         prediction: Prediction | None,
         signal: Signal | None,
         intent: OrderIntent,
+        at: Situation,
     ) -> Decision:
         """Let risk look at an intent; an approved order counts as sent from here on."""
-        verdict = self.risk.review(intent, desk.instrument, self._situation(candle))
+        verdict = self.risk.review(intent, desk.instrument, at)
         if isinstance(verdict, RefusedOrder):
             return Decision(
                 candle.symbol,
@@ -317,8 +378,7 @@ class TradingEngine:
             reduce_only=True,
         )
 
-    def _entry_intent(self, desk: _Desk, candle: Candle, signal: Signal) -> OrderIntent:
-        at = self._situation(candle)
+    def _entry_intent(self, desk: _Desk, candle: Candle, signal: Signal, at: Situation) -> OrderIntent:
         quantity = entry_quantity(
             self.config.sizing,
             equity=at.equity,
@@ -351,7 +411,7 @@ class TradingEngine:
         return Situation(
             closed_at_ms=candle.closed_at_ms,
             price=candle.close,
-            equity=account.equity(),
+            equity=self.equity,
             cash=account.cash,
             held=account.position(candle.symbol).quantity,
             symbol_notional=account.notional(candle.symbol) + pending.get(candle.symbol, 0.0),
@@ -371,7 +431,7 @@ class TradingEngine:
         return changes
 
     def request_flatten(self) -> None:
-        """From the next decision on, close every position."""
+        """From the next decision on, close every position and open none until nothing is held or on its way."""
         self._flatten = True
 
     def snapshot(self) -> dict[str, Any]:
@@ -392,22 +452,26 @@ class TradingEngine:
     def restore(self, state: dict[str, Any], recent: Mapping[Symbol, Sequence[Candle]]) -> None:
         """Take up a snapshot and the candles of each window, the newest last.
 
-        A symbol that the snapshot does not know starts empty. Raises EngineProtocolError when the snapshot
-        holds a position or an order of a symbol that is not traded any more.
+        A symbol that the snapshot does not know starts empty. Raises EngineProtocolError, and changes nothing,
+        when the snapshot holds a position or an order of a symbol that is not traded any more.
         """
+        if self._batch:
+            raise EngineProtocolError("restore between observe and decide")
+        records = [order_from_json(row) for row in state["orders"]]
+        for symbol in {row[0] for row in state["account"]["positions"]} | {r.intent.symbol for r in records}:
+            self._desk(symbol)
         self.account.restore(state["account"])
         self.risk.restore(state["risk"])
+        self.equity = self.account.equity()
         self._batch_ms = state["batch_ms"]
         self._flatten = state["flatten"]
-        for position in self.account.positions():
-            self._desk(position.symbol)
-        for row in state["orders"]:
-            record = order_from_json(row)
-            self._desk(record.intent.symbol).orders[record.intent.client_order_id] = record
         for symbol, desk in self._desks.items():
+            desk.orders.clear()
             if symbol in state["strategies"]:
                 desk.strategy.restore(state["strategies"][symbol])
             desk.window.refill(recent.get(symbol, ()))
+        for record in records:
+            self._desks[record.intent.symbol].orders[record.intent.client_order_id] = record
 
 
 def _exit_reason(intent: OrderIntent) -> str:

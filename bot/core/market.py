@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 MINUTE_MS = 60_000
@@ -76,22 +77,25 @@ class Instrument:
 
 
 def _to_step(value: float, step: float, rounding: Callable[[float], int]) -> float:
-    """Snap ``value`` to a multiple of ``step``; a value within 1e-9 steps of a multiple counts as on it."""
+    """Snap ``value`` to a multiple of ``step``; a value within 1e-12 of itself of a multiple counts as on it."""
     steps = value / step
     nearest = round(steps)
-    if abs(steps - nearest) > 1e-9 * max(1.0, abs(steps)):
+    # Wide enough for the last digits of a few operations, and no wider than the slack of the risk review:
+    # what is snapped up is never refused as over the room that it was cut to.
+    if abs(steps - nearest) > 1e-12 * max(1.0, abs(steps)):
         nearest = rounding(steps)
     # A decimal step such as 0.001 has no exact binary form: rounding to its digits gives the float that
     # the same quantity has when it is parsed from an exchange's message.
     return round(nearest * step, _digits(step))
 
 
+@lru_cache(maxsize=4096)
 def _digits(step: float) -> int:
-    """How many decimals a step such as 0.001 or 0.25 needs (at most 12)."""
-    for digits in range(13):
-        if abs(round(step, digits) - step) < 1e-15 + 1e-9 * step:
+    """How many decimals a step such as 0.001 or 0.25 needs (at most 18)."""
+    for digits in range(18):
+        if abs(round(step, digits) - step) <= 1e-9 * step:
             return digits
-    return 12
+    return 18
 
 
 def kind_of(symbol: Symbol) -> InstrumentKind:
@@ -107,8 +111,8 @@ def quote_of(symbol: Symbol) -> str:
 def default_instrument(symbol: Symbol, *, price: float) -> Instrument:
     """Rules for a market whose exchange did not tell any: fine steps, five units of quote as the least.
 
-    The tick is 1e-5 of the price rounded down to a power of ten, the lot step 1e-5 of what one quote unit
-    buys, likewise: close to what exchanges list for liquid pairs.
+    The tick is 1e-5 of the price rounded down to a power of ten; the lot step is what one quote unit buys,
+    likewise, and at most one base unit: close to what exchanges list for liquid pairs.
     """
     tick = 10.0 ** math.floor(math.log10(price * 1e-5))
     lot = 10.0 ** math.floor(math.log10(1.0 / price))

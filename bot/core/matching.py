@@ -13,9 +13,8 @@ Order of events in a bar: funding, market orders in the order of submission, pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bot.core.market import MINUTE_MS, Candle, Instrument, InstrumentKind, Symbol, quote_of
 from bot.core.orders import (
@@ -27,12 +26,13 @@ from bot.core.orders import (
     Funding,
     Leg,
     OrderIntent,
+    OrderRecord,
     OrderType,
     Rejected,
     Side,
 )
-from bot.core.records import intent_from_json, intent_to_json
-from bot.core.risk import protective_orders, restored
+from bot.core.position import Position, held_after
+from bot.core.risk import protective_orders
 
 FUNDING_INTERVAL_MS = 8 * 60 * MINUTE_MS
 
@@ -73,7 +73,7 @@ class FundingRates:
 
     Attributes:
         constant: Rate per 8 hours, paid at 00:00, 08:00 and 16:00 UTC, where a symbol has no table.
-        tables: Per symbol: rate by payment time, cut to the whole minute.
+        tables: Per symbol: rate by payment time, which must be cut to the whole minute.
     """
 
     constant: float
@@ -83,9 +83,12 @@ class FundingRates:
         """Payment times with after_ms < time <= until_ms, and their rates, in order."""
         table = self.tables.get(symbol)
         if table is not None:
-            return sorted((at, rate) for at, rate in table.items() if after_ms < at <= until_ms)
+            next_ms = (after_ms // MINUTE_MS + 1) * MINUTE_MS
+            return [(at, table[at]) for at in range(next_ms, until_ms + 1, MINUTE_MS) if at in table]
         first = after_ms // FUNDING_INTERVAL_MS + 1
         last = until_ms // FUNDING_INTERVAL_MS
+        if first > last:  # nearly always
+            return []
         return [(index * FUNDING_INTERVAL_MS, self.constant) for index in range(first, last + 1)]
 
 
@@ -100,6 +103,7 @@ class BarMatcher:
         self.costs = costs
         self.funding = funding
         self._instruments = dict(instruments)
+        self._funded = {s for s, rules in instruments.items() if rules.kind is not InstrumentKind.SPOT}
         self._market: dict[Symbol, list[OrderIntent]] = {}
         self._protective: dict[Symbol, list[OrderIntent]] = {}
         self._held: dict[Symbol, float] = {}
@@ -115,7 +119,7 @@ class BarMatcher:
         if symbol not in self._market and symbol not in self._held:
             return []
         reports: list[ExecutionReport] = []
-        if symbol in self._held:
+        if symbol in self._held and symbol in self._funded:
             self._pay_funding(candle, reports)
         for intent in self._market.pop(symbol, ()):
             self._at_open(intent, candle, reports)
@@ -128,8 +132,6 @@ class BarMatcher:
         return reports
 
     def _pay_funding(self, candle: Candle, reports: list[ExecutionReport]) -> None:
-        if self._instruments[candle.symbol].kind is InstrumentKind.SPOT:
-            return
         seen = self._seen_ms[candle.symbol]
         for paid_at_ms, rate in self.funding.between(candle.symbol, seen, candle.opened_at_ms):
             reports.append(Funding(candle.symbol, rate, candle.open, paid_at_ms))
@@ -155,22 +157,39 @@ class BarMatcher:
         orders = protective_orders(entry, fill, self._instruments[entry.symbol])
         for order in orders:
             intent = order.intent
-            self._protective.setdefault(entry.symbol, []).append(intent)
+            self._rest(intent)
             reports.append(Accepted(intent.client_order_id, intent.symbol, fill.filled_at_ms, intent))
+
+    def _rest(self, intent: OrderIntent) -> None:
+        """Keep a protective order, stops before targets."""
+        book = self._protective.setdefault(intent.symbol, [])
+        book.append(intent)
+        book.sort(key=_is_target)
 
     def _within(self, candle: Candle, reports: list[ExecutionReport]) -> None:
         """Rule 2: stops before targets, a gap at the open."""
-        resting = sorted(
-            self._protective[candle.symbol], key=lambda intent: intent.type is not OrderType.STOP
-        )
-        for intent in resting:
+        for intent in self._protective.get(candle.symbol, ()):
             price = _reached(intent, candle)
             if price is not None:
                 held = abs(self._held[candle.symbol])
                 inside = candle.opened_at_ms + MINUTE_MS - 1
                 self._execute(intent, min(intent.quantity, held), price, inside, reports)
-                if candle.symbol not in self._held:
-                    return
+                if candle.symbol in self._held:
+                    self._retire(intent, inside, reports)
+                    self._within(candle, reports)
+                return
+
+    def _retire(self, done: OrderIntent, at_ms: int, reports: list[ExecutionReport]) -> None:
+        """Drop a protective order that filled while something is still held, and cancel its twin."""
+        resting = self._protective.pop(done.symbol)
+        rest = [other for other in resting if other.client_order_id[:-1] != done.client_order_id[:-1]]
+        if rest:
+            self._protective[done.symbol] = rest
+        reports.extend(
+            Canceled(other.client_order_id, other.symbol, at_ms, "its twin filled")
+            for other in resting
+            if other not in rest and other.client_order_id != done.client_order_id
+        )
 
     def _execute(
         self, intent: OrderIntent, quantity: float, base: float, at_ms: int, reports: list[ExecutionReport]
@@ -189,7 +208,9 @@ class BarMatcher:
             filled_at_ms=at_ms,
         )
         reports.append(fill)
-        held = round(self._held.get(intent.symbol, 0.0) + quantity * intent.side.sign, 12)
+        if held_after(intent.quantity, -quantity) > 0:
+            reports.append(Canceled(intent.client_order_id, intent.symbol, at_ms, "no more was held"))
+        held = held_after(self._held.get(intent.symbol, 0.0), quantity * intent.side.sign)
         if held != 0.0:
             self._held[intent.symbol] = held
             return fill
@@ -201,28 +222,33 @@ class BarMatcher:
         )
         return fill
 
-    def snapshot(self) -> dict[str, Any]:
-        """Open orders and what is held, as JSON values."""
-        return {
-            "market": [intent_to_json(intent) for orders in self._market.values() for intent in orders],
-            "protective": [
-                intent_to_json(intent) for orders in self._protective.values() for intent in orders
-            ],
-            "held": dict(self._held),
-            "seen_ms": dict(self._seen_ms),
-        }
+    def recover(
+        self, orders: Sequence[OrderRecord], positions: Sequence[Position], seen_ms: Mapping[Symbol, int]
+    ) -> None:
+        """Rebuild the book after a restart.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
+        Args:
+            orders: Every order that may still trade, in the order in which they were made.
+            positions: What is held.
+            seen_ms: Open time of the last candle matched, per symbol held.
+        """
         self._market.clear()
         self._protective.clear()
-        for row in state["market"]:
-            self.submit(restored(intent_from_json(row)))
-        for row in state["protective"]:
-            intent = intent_from_json(row)
-            self._protective.setdefault(intent.symbol, []).append(intent)
-        self._held = dict(state["held"])
-        self._seen_ms = dict(state["seen_ms"])
+        for record in orders:
+            intent = record.intent
+            if intent.type is OrderType.MARKET:
+                self._market.setdefault(intent.symbol, []).append(intent)
+            else:
+                self._rest(intent)
+        self._held = {position.symbol: position.quantity for position in positions}
+        self._seen_ms = {symbol: seen_ms[symbol] for symbol in self._held}
+
+
+_SELL, _STOP = Side.SELL, Leg.STOP  # read on every bar of a position
+
+
+def _is_target(intent: OrderIntent) -> bool:
+    return intent.type is not OrderType.STOP
 
 
 def _reached(intent: OrderIntent, candle: Candle) -> float | None:
@@ -233,11 +259,6 @@ def _reached(intent: OrderIntent, candle: Candle) -> float | None:
     level = intent.stop_price
     if level is None:
         return None
-    falling = (intent.side is Side.SELL) == (intent.leg is Leg.STOP)
-    if falling:
-        if candle.open <= level:
-            return candle.open
-        return level if candle.low <= level else None
-    if candle.open >= level:
-        return candle.open
-    return level if candle.high >= level else None
+    if (intent.side is _SELL) == (intent.leg is _STOP):
+        return min(candle.open, level) if candle.low <= level else None
+    return max(candle.open, level) if candle.high >= level else None

@@ -33,12 +33,17 @@ class Side(str, Enum):
     @property
     def sign(self) -> int:
         """+1 for buy, -1 for sell."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
 
     @property
     def opposite(self) -> Side:
         """The side that undoes this one."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _SELL if self is _BUY else _BUY
+
+
+# Reading a member from its class takes a fifth of a microsecond in Python 3.11: what runs on every bar keeps
+# its members in names of the module.
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class OrderType(str, Enum):
@@ -248,6 +253,7 @@ TRANSITIONS: Final[dict[tuple[OrderState, str], OrderState]] = {
     (_S.PARTIALLY_FILLED, "canceled"): _S.CANCELED,
     (_S.PARTIALLY_FILLED, "unknown"): _S.UNKNOWN,
 }
+_DUST = 1e-12  # relative: far above the rounding of a sum of fills, far below a lot
 _EVENTS = {Accepted: "accepted", Canceled: "canceled", Rejected: "rejected", Unknown: "unknown"}
 
 
@@ -268,16 +274,21 @@ class OrderRecord:
         """The record once this report is known.
 
         Raises:
-            EngineProtocolError: The table has no such transition, or more was filled than ordered.
+            EngineProtocolError: The table has no such transition, more was filled than ordered, or a fill that
+                is no fill of this order: of the other side, or with a quantity or price that is not positive.
         """
         filled = self.filled_quantity
         if isinstance(report, Fill):
+            if report.side is not self.intent.side or not (report.quantity > 0 and report.price > 0):
+                raise EngineProtocolError(
+                    f"order {self.intent.client_order_id} can't {report.side.value} {report.quantity} at {report.price}"
+                )
             filled = round(filled + report.quantity, 12)
-            if filled > self.intent.quantity * (1 + 1e-9):
+            if filled > self.intent.quantity * (1 + _DUST):
                 raise EngineProtocolError(
                     f"order {self.intent.client_order_id} filled {filled} of {self.intent.quantity}"
                 )
-            event = "filled" if filled >= self.intent.quantity * (1 - 1e-9) else "part"
+            event = "filled" if filled >= self.intent.quantity * (1 - _DUST) else "part"
         else:
             event = _EVENTS[type(report)]
         state = TRANSITIONS.get((self.state, event))

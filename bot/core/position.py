@@ -66,6 +66,16 @@ class Position(NamedTuple):
         return self._replace(funding=self.funding + paid)
 
 
+def held_after(held: float, signed: float) -> float:
+    """The signed quantity held once ``signed`` base units were added; what only rounding left over is zero.
+
+    Sums of decimal quantities miss zero by a few units in the last place of the larger one, which beyond a
+    thousand base units is more than any fixed number of decimals hides.
+    """
+    total = round(held + signed, 12)
+    return 0.0 if abs(total) <= 1e-12 * abs(held) else total
+
+
 def apply_fill(position: Position, fill: Fill, exit_reason: str) -> tuple[Position, float, Trade | None]:
     """Add one fill.
 
@@ -81,7 +91,7 @@ def apply_fill(position: Position, fill: Fill, exit_reason: str) -> tuple[Positi
     closing = min(fill.quantity, abs(held))
     share = closing / fill.quantity
     gain = closing * (fill.price - position.entry_price) * (1 if held > 0 else -1)
-    rest = round(held + signed, 12)
+    rest = held_after(held, signed)
     reduced = position._replace(
         quantity=rest if abs(rest) < abs(held) and (rest > 0) == (held > 0) else 0.0,
         exit_notional=position.exit_notional + closing * fill.price,
@@ -109,7 +119,7 @@ def _entered(position: Position, fill: Fill, signed: float) -> Position:
         quantity=quantity,
         entry_price=entry,
         opened_at_ms=position.opened_at_ms if position.quantity else fill.filled_at_ms,
-        traded_quantity=position.traded_quantity + abs(signed),
+        traded_quantity=round(position.traded_quantity + abs(signed), 12),
         fees=position.fees + fill.fee,
     )
 

@@ -6,6 +6,7 @@ Every refusal is a value with a stable reason; nothing over a limit is ever appr
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from bot.core.orders import (
     Leg,
     OrderIntent,
     OrderType,
+    Protection,
     RefusedOrder,
     Side,
     protective_id,
@@ -131,13 +133,19 @@ class RiskGate:
         return changes
 
     def on_event(self, event: StateEvent, at_ms: int, *, equity: float | None = None) -> list[StateChange]:
-        """Let an event act on the state; a resume also starts drawdown and daily loss over at ``equity``."""
+        """Let an event act on the state.
+
+        A resume that ends something also starts drawdown and daily loss over at ``equity``. A person's pause
+        while the day's loss reduces makes it the person's: the next day does not end it.
+        """
         after = next_state(self.state, event, reason=self.reason)
+        if after is self.state:
+            if event is StateEvent.PAUSE and after is TradingState.REDUCING:
+                self.reason = event.value
+            return []
         if event is StateEvent.RESUME and equity is not None:
             self.peak_equity = equity
             self.day_start_equity = equity
-        if after is self.state:
-            return []
         change = StateChange(self.state, after, event.value, at_ms)
         self.state, self.reason = after, event.value
         return [change]
@@ -186,14 +194,15 @@ class RiskGate:
             return "no_equity"
         if instrument.kind is InstrumentKind.SPOT and intent.side is Side.SELL:
             return "spot_cannot_go_short"
-        if intent.protection is None:
+        if intent.protection is None or not _protects(intent.protection):
             return "no_protection"
-        if intent.quantity <= 0 or intent.quantity < instrument.min_quantity:
+        # Asked so that a number that is not one (NaN) is refused too.
+        if not (intent.quantity > 0 and intent.quantity >= instrument.min_quantity):
             return "below_min_quantity"
         notional = intent.quantity * at.price
-        if notional < instrument.min_notional:
+        if not notional >= instrument.min_notional:
             return "below_min_notional"
-        if notional > self.room(instrument, at) * (1 + 1e-12):
+        if not notional <= self.room(instrument, at) * (1 + 1e-12):
             return "over_notional_limit"
         while self._recent and self._recent[0] <= at.closed_at_ms - MINUTE_MS:
             self._recent.popleft()
@@ -220,6 +229,11 @@ class RiskGate:
         self.day_start_equity = state["day_start_equity"]
         self._day = state["day"]
         self._recent = deque(state["recent"])
+
+
+def _protects(protection: Protection) -> bool:
+    """Whether the stop lies between the fill and nothing, and the target on the other side of the fill."""
+    return 0 < protection.stop_loss_fraction < 1 and 0 < protection.take_profit_fraction < math.inf
 
 
 def protective_orders(
@@ -257,9 +271,4 @@ def _reduction(entry: OrderIntent, fill: Fill, leg: Leg, kind: OrderType, price:
         stop_price=price,
         reduce_only=True,
     )
-    return ApprovedOrder(intent, seal=APPROVAL_SEAL)
-
-
-def restored(intent: OrderIntent) -> ApprovedOrder:
-    """An order read back from a journal, into which only approved ones were written."""
     return ApprovedOrder(intent, seal=APPROVAL_SEAL)

@@ -21,10 +21,10 @@ class Direction(str, Enum):
     @property
     def sign(self) -> int:
         """+1, 0 or -1."""
-        return _SIGNS[self]
+        return 1 if self is _LONG else -1 if self is _SHORT else 0
 
 
-_SIGNS = {Direction.LONG: 1, Direction.FLAT: 0, Direction.SHORT: -1}
+_LONG, _SHORT = Direction.LONG, Direction.SHORT
 
 
 class Signal(NamedTuple):

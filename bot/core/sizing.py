@@ -31,7 +31,6 @@ def entry_quantity(
         A quantity on the lot step, 0 when nothing can be bought.
     """
     wanted = rule.equity_fraction * equity * min(max(strength, 0.0), 1.0)
-    notional = min(wanted, room)
-    if notional <= 0 or price <= 0:
+    if not (wanted > 0 and room > 0 and price > 0):  # asked so that NaN buys nothing
         return 0.0
-    return max(instrument.cut_quantity(notional / price), 0.0)
+    return instrument.cut_quantity(min(wanted, room) / price)

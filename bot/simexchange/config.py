@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 from bot.errors import ConfigError
 
 
-class Market(str, Enum):
+class Market(StrEnum):
     """Which of Binance's markets is played."""
 
     SPOT = "spot"
@@ -17,7 +17,7 @@ class Market(str, Enum):
 
     @property
     def exchange_id(self) -> str:
-        """ccxt's name of the exchange class that talks to it."""
+        """Name of the ccxt exchange class that talks to it."""
         return "binance" if self is Market.SPOT else "binanceusdm"
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.candles import closer as closer_module
-from bot.candles.closer import (
+from bot.core import closer as closer_module
+from bot.core.closer import (
     BackfillNeeded,
     CandleCloser,
     CandleUpdate,
@@ -325,7 +325,7 @@ def play(closer: CandleCloser, exchange: Exchange, minutes: int) -> list[CloserE
 @given(st.integers(0, 2**32), st.integers(1, 14), st.booleans(), st.booleans())
 def test_any_stream_with_an_honest_history_yields_the_true_candles(
     seed: int, minutes: int, flags: bool, shuffled: bool
-):
+) -> None:
     """Whatever is doubled, late, lost, unsound or out of order, each true candle comes once, final, in order."""
     exchange = Exchange(seed, minutes, flags=flags, wrong_finals=False)
     if shuffled:

@@ -1,0 +1,186 @@
+"""One run of the core over stored candles: the three steps that every driver takes, in the order that all share.
+
+For the candles of each minute a driver calls ``match`` (the exchange), ``observe`` (settle and observe), then
+``decide``. What differs between drivers is only who brings the candles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from backtests.inputs import BacktestInput
+from backtests.results import BacktestResult, EquityRecorder, MinuteOutcome, Sink
+from bot.core.decision import Decision
+from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.market import MINUTE_MS, Candle, Symbol
+from bot.core.matching import BarMatcher, FundingRates
+from bot.core.orders import ApprovedOrder, ExecutionReport, Fill, Funding
+from bot.core.position import Trade
+from bot.core.prediction import Prediction
+from bot.core.risk import StateChange
+from bot.core.signal import Strategy
+
+FLUSH_MINUTES = 512
+"""How many minutes' outcomes are kept before they go to the sink."""
+
+
+class Exchange(Protocol):
+    """What a session's orders meet: ``BarMatcher``, or one that wraps it."""
+
+    @property
+    def submit(self) -> Callable[[ApprovedOrder], None]:
+        """Take in an order."""
+
+    def match(self, candle: Candle) -> list[ExecutionReport]:
+        """What a bar does to the orders of its symbol."""
+
+
+class CoreRun:
+    """A new engine and what it leaves behind; who fills its orders is the business of the driver.
+
+    Args:
+        config: Rules, costs, limits, money.
+        make_strategy: Makes the strategy of one symbol.
+        sink: Gets every minute's reports and decisions; its time is not counted as engine time.
+        monotonic_ns: A counter of nanoseconds; without one, no time is taken.
+        progress: Called now and then with the number of minutes done.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        make_strategy: Callable[[Symbol], Strategy],
+        *,
+        sink: Sink | None = None,
+        monotonic_ns: Callable[[], int] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.engine = TradingEngine(config, make_strategy)
+        self._sink = sink
+        self._progress = progress
+        self._now_ns = monotonic_ns or _no_time
+        self._pending: list[MinuteOutcome] = []
+        self._reports: Sequence[ExecutionReport] = ()
+        self._minutes = 0
+        self._aside_ns = 0
+        self._began_ns = self._now_ns()
+        self._equity = EquityRecorder()
+        self._record = self._equity.add
+        self._trades: list[Trade] = []
+        self._fills: list[Fill] = []
+        self._fundings: list[Funding] = []
+        self._state_changes: list[StateChange] = []
+        self._hold_reasons: Counter[str | None] = Counter()
+
+    def observe(self, candles: Sequence[Candle], reports: Sequence[ExecutionReport]) -> None:
+        """Book the reports, then show the engine the candles."""
+        engine = self.engine
+        if reports:
+            self._trades += engine.settle(reports)
+        self._reports = reports
+        engine.observe(candles)
+        account = engine.account
+        exposure = account.total_notional() if account.has_positions else 0.0
+        self._record(candles[0][1] + MINUTE_MS, engine.equity, account.cash, exposure)
+
+    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
+        """Decide on the candles observed."""
+        decisions = self.engine.decide(predictions, now_ms)
+        self._pending.append((self._reports, decisions))
+        if len(self._pending) >= FLUSH_MINUTES:
+            self.flush()
+        return decisions
+
+    def result(self, engine_name: str, second_opinion: Mapping[str, Any] | None = None) -> BacktestResult:
+        """End the run."""
+        self.flush()
+        seconds = (self._now_ns() - self._began_ns - self._aside_ns) / 1e9
+        return BacktestResult(
+            engine=engine_name,
+            trades=self._trades,
+            fills=self._fills,
+            fundings=self._fundings,
+            equity=self._equity.curve(),
+            account=self.engine.account,
+            state_changes=self._state_changes,
+            candle_count=self._hold_reasons.total(),
+            hold_reasons=self._hold_reasons,
+            engine_seconds=seconds,
+            second_opinion=second_opinion or {},
+        )
+
+    def flush(self) -> None:
+        """Hand the pending minutes on; what the sink takes for them is not engine time."""
+        pending, self._pending = self._pending, []
+        self._minutes += len(pending)
+        for reports, decisions in pending:
+            for report in reports:
+                if isinstance(report, Fill):
+                    self._fills.append(report)
+                elif isinstance(report, Funding):
+                    self._fundings.append(report)
+            for decision in decisions:
+                self._hold_reasons[decision.hold_reason] += 1
+        self._state_changes += self.engine.take_state_changes()
+        began_ns = self._now_ns()
+        if self._sink is not None:
+            self._sink(pending)
+        if self._progress is not None:
+            self._progress(self._minutes)
+        self._aside_ns += self._now_ns() - began_ns
+
+
+class Session(CoreRun):
+    """A run of the core whose orders meet the stored candles.
+
+    Args:
+        data: Candles, predictions, rules.
+        matcher: The exchange; a new one by the rules of the input when None.
+        sink: As for ``CoreRun``.
+        monotonic_ns: As for ``CoreRun``.
+        progress: As for ``CoreRun``.
+    """
+
+    def __init__(
+        self,
+        data: BacktestInput,
+        *,
+        matcher: Exchange | None = None,
+        sink: Sink | None = None,
+        monotonic_ns: Callable[[], int] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        super().__init__(
+            data.config, data.make_strategy, sink=sink, monotonic_ns=monotonic_ns, progress=progress
+        )
+        self.data = data
+        self.matcher: Exchange = matcher or new_matcher(data)
+
+    def match(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
+        """What the candles of one minute do to open orders."""
+        reports: list[ExecutionReport] = []
+        match = self.matcher.match
+        for candle in candles:
+            reports += match(candle)
+        return reports
+
+    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
+        """Decide on the candles observed; approved orders meet the next candles."""
+        decisions = super().decide(predictions, now_ms)
+        for decision in decisions:
+            for order in decision.approved:
+                self.matcher.submit(order)
+        return decisions
+
+
+def new_matcher(data: BacktestInput) -> BarMatcher:
+    """The exchange by the rules of an input; without funding rates, the constant of its costs is paid."""
+    config = data.config
+    funding = data.funding if data.funding is not None else FundingRates(config.costs.funding_rate)
+    return BarMatcher(config.costs, config.instruments, funding)
+
+
+def _no_time() -> int:
+    return 0

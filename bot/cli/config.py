@@ -1,0 +1,207 @@
+"""``bot config``: which settings are in force, who said each, and whether they are right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+    from bot.settings import LoadedSettings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Show and check settings.")
+
+ConfigFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--config", metavar="FILE", help="YAML settings; repeat it, later ones win."),
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; repeat it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJson = False) -> None:
+    """Print every setting that is in force and where it was said; secrets stay hidden.
+
+    Example: bot config show --config config/paper.yaml --set sizing.equity_fraction=0.1
+    """
+    loaded = _load(config, setting)
+    rows = [(name, _plain(value), loaded.sources[name]) for name, value in _values(loaded.settings, ())]
+    if as_json:
+        typer.echo(
+            json.dumps({name: {"value": value, "source": source} for name, value, source in rows}, indent=2)
+        )
+        return
+    widths = [max(len(row[0]) for row in rows), max(len(_cell(row[1])) for row in rows)]
+    for name, value, source in rows:
+        typer.echo(f"{name:<{widths[0]}}  {_cell(value):<{widths[1]}}  {source}")
+
+
+@app.command()
+def check(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJson = False) -> None:
+    """Check the settings without starting anything; a wrong one is named and ends with exit code 4.
+
+    Example: bot config check --config config/live.yaml
+    """
+    from strategies import strategy_factory
+
+    settings = _load(config, setting).settings
+    strategy = settings.strategy
+    strategy_factory(strategy.name, parameter_set=strategy.parameter_set, overrides=strategy.parameters)
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "mode": settings.mode}))
+        return
+    typer.echo(f"the settings are right (mode {settings.mode})")
+
+
+@app.command(hidden=True)
+def docs() -> None:
+    """Print docs/settings.md, made from the settings themselves.
+
+    Example: bot config docs > docs/settings.md
+    """
+    typer.echo(settings_page(), nl=False)
+
+
+def assignments(texts: list[str] | None) -> dict[str, Any]:
+    """``section.key=value`` words as overrides; raises UsageError for a word without ``=``."""
+    from bot.errors import UsageError
+
+    values: dict[str, Any] = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text}: write section.key=value, such as sizing.equity_fraction=0.1")
+        values[name] = value
+    return values
+
+
+def _load(config: list[Path] | None, setting: list[str] | None) -> LoadedSettings:
+    from bot.settings import load_with_sources
+
+    return load_with_sources(config or [], assignments(setting))
+
+
+def _values(model: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of every field, in the order of the model; sources have the same names."""
+    for name in type(model).model_fields:
+        here, value = (*path, name), getattr(model, name)
+        if hasattr(type(value), "model_fields"):
+            yield from _values(value, here)
+        elif isinstance(value, dict) and value:
+            yield from ((".".join((*here, key)), inner) for key, inner in value.items())
+        else:
+            yield ".".join(here), value
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON; pydantic's secrets turn into asterisks."""
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, (bool, int, float, dict)) else str(value)
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# --- docs/settings.md -------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    """The page of documentation that lists every setting: its type, default, bounds and meaning."""
+    from bot.settings import Settings
+
+    tables = [_table("General", Settings, "", "")]
+    for name, field in Settings.model_fields.items():
+        section = _section(field)
+        if section is not None:
+            summary = (section.__doc__ or "").splitlines()[0]
+            tables.append(_table(f"`{name}`", section, f"{summary}\n\n", f"{name}."))
+    return f"{_HEAD}\n{''.join(tables).rstrip()}\n"
+
+
+_HEAD = """# Settings
+
+<!-- Generated by `bot config docs > docs/settings.md`; a test compares the two. -->
+
+A value is looked for in this order, and the first place that has it wins:
+
+1. flags: `--set section.key=value`, and those with a name of their own such as `--mode`;
+2. the environment: `BOT__SECTION__KEY`; for a secret also `BOT__SECTION__KEY_FILE`, a file that holds it;
+3. YAML files: `--config FILE`, of several the last;
+4. `BOT_STATE_DIR`, for `state_dir` alone;
+5. the defaults (`config/default.yaml`).
+
+In the environment and in flags a list is separated by commas or written as JSON, a mapping is written as JSON, and
+`null` stands for no value. An unknown key, a wrong type or a value out of bounds ends the command with exit code 4
+and one sentence that names the place and the field. `bot config show` prints what is in force and who said it;
+`bot config check` only checks. Money is in quote currency; a fraction of 0.01 is 1 %.
+"""
+
+
+def _section(field: FieldInfo) -> Any:
+    """The model class of a section, None for a plain field."""
+    kind = field.annotation
+    return kind if hasattr(kind, "model_fields") else None
+
+
+def _table(title: str, model: Any, summary: str, prefix: str) -> str:
+    rows = [
+        f"| `{prefix}{name}` | {_kind(field)} | {_default(field)} | {_bounds(field)} | {field.description} |\n"
+        for name, field in model.model_fields.items()
+        if _section(field) is None
+    ]
+    head = "| setting | type | default | bounds | meaning |\n|---|---|---|---|---|\n"
+    return f"\n## {title}\n\n{summary}{head}{''.join(rows)}"
+
+
+def _kind(field: FieldInfo) -> str:
+    """The type in words of a YAML file."""
+    from typing import Literal, get_args, get_origin
+
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(f"`{kind}`" for kind in kinds)
+    whole = field.annotation if get_origin(field.annotation) in {tuple, dict} else kinds[0]
+    name = getattr(get_origin(whole) or whole, "__name__", str(whole))
+    if name == "Annotated":
+        name = getattr(get_args(whole)[0], "__name__", str(whole))
+    return _KINDS[name]
+
+
+_KINDS = {
+    "str": "text",
+    "float": "number",
+    "int": "whole number",
+    "bool": "true or false",
+    "Path": "path",
+    "SecretStr": "secret",
+    "tuple": "list",
+    "dict": "mapping",
+}
+
+
+def _default(field: FieldInfo) -> str:
+    value = _plain(field.get_default(call_default_factory=True))
+    return f"`{_cell(value)}`"
+
+
+def _bounds(field: FieldInfo) -> str:
+    """Bounds in signs, such as ``> 0, <= 1``."""
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    found = [
+        f"{sign} {getattr(part, name):,g}" if getattr(part, name) < 1e6 else f"{sign} {getattr(part, name):g}"
+        for part in field.metadata
+        for name, sign in signs.items()
+        if getattr(part, name, None) is not None
+    ]
+    return ", ".join(found)

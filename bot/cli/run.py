@@ -1,0 +1,113 @@
+"""``bot run``: the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli.watch import LOG_FILE
+
+
+def run(
+    config: Annotated[
+        list[Path] | None, typer.Option("--config", help="YAML settings; later ones win.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="paper or live.")] = None,
+    exchange: Annotated[str | None, typer.Option("--exchange", help="ccxt id, such as binanceusdm.")] = None,
+    symbol: Annotated[list[str] | None, typer.Option("--symbol", help="Unified name; repeat it.")] = None,
+    tape: Annotated[
+        list[str] | None,
+        typer.Option("--tape", help="Play this Parquet file (or SYMBOL=FILE) instead; repeat it."),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option("--speed", min=0, help="Market seconds a second of a tape; 0 is as fast as it goes."),
+    ] = 60.0,
+    start_at: Annotated[
+        str | None, typer.Option("--start-at", help="Where the tape starts (+3d, a date); before is history.")
+    ] = None,
+    funding: Annotated[
+        list[str] | None, typer.Option("--funding", help="Parquet of funding rates for a tape; repeat it.")
+    ] = None,
+    until_tape_end: Annotated[
+        bool, typer.Option("--until-tape-end", help="Stop when the tape has ended.")
+    ] = False,
+    resume_tape: Annotated[
+        bool, typer.Option("--resume-tape", help="Go on where the tape stood when the bot was stopped.")
+    ] = False,
+    model: Annotated[str | None, typer.Option("--model", help="Model id; champion by default.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", help="Trade the forecasts of this Parquet file, without a model."),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="Name or package.module:factory.")
+    ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option("--state-dir", help="Folder of journal, models, logs.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines on a terminal too.")] = False,
+) -> None:
+    """Trade on paper: stream candles, predict, decide, journal. Ctrl-C ends it in order; a new start goes on.
+
+    Example: bot run --exchange binanceusdm --symbol BTC/USDT:USDT
+
+    Example: bot run --tape binance-BTCUSDT-1m-2023-06-01_2023-06-03.parquet --speed 600 --until-tape-end
+    """
+    import asyncio
+
+    from bot.daemon.app import run_bot
+    from bot.daemon.tape import SimPlan
+
+    flags: dict[str, Any] = {
+        "mode": mode,
+        "exchange.id": exchange,
+        "exchange.symbols": symbol or None,
+        "model.id": model,
+        "strategy.name": strategy,
+        "state_dir": state_dir,
+        "logs.format": "json" if as_json else None,
+    }
+    settings = daemon_settings(config or [], flags, setting or [])
+    plan = None
+    if tape:
+        plan = SimPlan(
+            tapes=tuple(tape),
+            speed=speed,
+            start_at=start_at,
+            symbols=tuple(symbol or ()),
+            until_end=until_tape_end,
+            resume=resume_tape,
+            funding=tuple(funding or ()),
+        )
+    predictor = None
+    if predictions is not None:
+        from bot.daemon.stored_predictions import StoredPredictor
+
+        predictor = StoredPredictor(read_predictions(predictions))
+    asyncio.run(run_bot(settings, sim=plan, predictor=predictor))
+
+
+def daemon_settings(files: list[Path], flags: dict[str, Any], assignments: list[str]) -> Any:
+    """The settings of a run: files, environment, flags; the log also goes to the state folder unless told otherwise.
+
+    Raises:
+        UsageError: An assignment without ``=``; ConfigError: a wrong setting.
+    """
+    from bot.errors import UsageError
+    from bot.settings import load_settings
+
+    overrides = {name: value for name, value in flags.items() if value is not None}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: write section.key=value, such as sizing.equity_fraction=0.1")
+        overrides[name] = value
+    settings = load_settings(files, overrides)
+    if settings.logs.file is None:
+        logs = settings.logs.model_copy(update={"file": settings.state_dir / LOG_FILE})
+        settings = settings.model_copy(update={"logs": logs})
+    return settings

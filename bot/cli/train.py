@@ -1,0 +1,246 @@
+"""``bot train``, ``bot evaluate`` and ``bot predict``: make a model, measure it, and write down what it says."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.errors import DataError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from bot.inference import PredictionSeries
+    from models.candle_arrays import CandleArrays
+
+CandlesOption = Annotated[
+    list[str],
+    typer.Option("--candles", metavar="PARQUET", help="Candle file, or SYMBOL=FILE; may be repeated."),
+]
+FromOption = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day or time, UTC.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="DATE", help="End, not included.")]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--models", metavar="DIR", help="Folder of models (default: BOT_STATE_DIR/models)."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="ID", help="Id, path, champion or latest (default: champion, else latest)."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def default_models_root() -> Path:
+    """Where models are kept unless a command says otherwise."""
+    return Path(os.environ.get("BOT_STATE_DIR") or "var") / "models"
+
+
+def train(
+    candles: CandlesOption,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME", help="Name, or path of a YAML file.")
+    ] = "scalping",
+    since: FromOption = None,
+    until: ToOption = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="At most so many epochs.")] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", min=0.01, help="Stop after so long and keep the best epoch."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the recipe's.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of models (default: BOT_STATE_DIR/models)."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model by a recipe and print its forecasts' quality beside baselines. Ctrl-C keeps the best epoch.
+
+    Example: bot train --recipe scalping --candles binance-BTCUSDT-1m-2024.parquet --from 2024-01-01 --to 2024-07-01
+    """
+    from bot.cli.data_tables import print_json
+    from bot.cli.forecast_tables import print_report, training_bar
+    from bot.clock import monotonic_ns, wall_ms
+    from models.recipe import load_recipe
+    from models.training import train as train_model
+
+    chosen = load_recipe(recipe, changes or ())
+    series = read_series(candles, since, until)
+    with training_bar(quiet=as_json) as show:
+        trained = train_model(
+            chosen,
+            series,
+            out or default_models_root(),
+            created_at_ms=wall_ms(),
+            monotonic_ns=monotonic_ns,
+            max_epochs=epochs,
+            max_seconds=None if max_minutes is None else max_minutes * 60.0,
+            seed=seed,
+            on_progress=show,
+        )
+    if as_json:
+        print_json(
+            {
+                "model_id": trained.model_id,
+                "folder": str(trained.folder),
+                "training": trained.history,
+                "report": trained.report,
+            }
+        )
+        return
+    print_report(trained.report)
+    typer.echo(f"{trained.model_id} is stored in {trained.folder}")
+
+
+def evaluate(
+    candles: CandlesOption,
+    model: ModelOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    in_sample: Annotated[
+        bool,
+        typer.Option("--in-sample", help="Keep the time of the training too: the fit, not the forecast."),
+    ] = False,
+    models_root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model's forecasts beside baselines, on candles that it was not made from.
+
+    Example: bot evaluate --model latest --candles binance-BTCUSDT-1m-2024.parquet --from 2024-07-01
+    """
+    from bot.cli.data_tables import print_json
+    from bot.cli.forecast_tables import print_report
+    from models.assessment import evaluate_artifact
+    from models.registry import resolve
+
+    folder = resolve(models_root or default_models_root(), model)
+    report = evaluate_artifact(folder, read_series(candles, since, until), in_sample=in_sample)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report)
+
+
+def predict(
+    candles: CandlesOption,
+    out: Annotated[Path, typer.Option("--out", metavar="PARQUET", help="File to write.")],
+    model: ModelOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    models_root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what a model forecasts on each candle: ts, expected_return, probability_up, symbol.
+
+    ``ts`` is the open time of the candle on whose close the prediction is known; a row is there for each
+    candle whose window is whole.
+
+    Example: bot predict --model latest --candles binance-BTCUSDT-1m-2024.parquet --out predictions.parquet
+    """
+    from bot.cli.data_tables import print_json
+    from bot.inference import forecast_series
+    from models.forecaster import load_forecaster
+    from models.registry import resolve
+
+    forecaster = load_forecaster(resolve(models_root or default_models_root(), model), threads=2)
+    series = read_series(candles, since, until)
+    found = [forecast_series(forecaster, symbol, series[symbol]) for symbol in sorted(series)]
+    rows = sum(len(one.ts) for one in found)
+    if not rows:
+        raise DataError(
+            f"the candles hold no whole window: model {forecaster.passport.model_id} needs "
+            f"{240 + forecaster.passport.window} contiguous minutes"
+        )
+    write_predictions(out, found)
+    counts: dict[str, Any] = {
+        one.symbol: {"rows": len(one.ts), "outside_range": one.outside_range} for one in found
+    }
+    if as_json:
+        print_json({"model_id": forecaster.passport.model_id, "file": str(out), "symbols": counts})
+        return
+    for symbol, count in counts.items():
+        typer.echo(
+            f"{symbol}: {count['rows']:,} predictions, {count['outside_range']:,} of them on a candle beyond "
+            "what was seen in training"
+        )
+    typer.echo(f"{out} holds {rows:,} predictions of {forecaster.passport.model_id}")
+
+
+def read_series(tapes: list[str], since: str | None, until: str | None) -> dict[str, CandleArrays]:
+    """Candles by symbol out of files, cut to [since, until); files of one symbol are joined in order of time.
+
+    Raises:
+        DataError: A file is refused, two overlap, or nothing is left.
+        UsageError: A date cannot be read.
+    """
+    from bot.candles.columns import concatenate
+    from bot.candles.store import parse_tape, read_candles
+
+    bounds = (_moment_ms("--from", since, -(2**62)), _moment_ms("--to", until, 2**62))
+    parts: dict[str, list[tuple[Path, CandleArrays]]] = {}
+    for tape in tapes:
+        symbol, path = parse_tape(tape)
+        parts.setdefault(symbol, []).append((path, read_candles(path).between(*bounds)))
+    series = {}
+    for symbol, found in parts.items():
+        kept = sorted((one for one in found if len(one[1])), key=lambda one: int(one[1].ts[0]))
+        if not kept:
+            raise DataError(f"{symbol}: {found[0][0]} holds no candles of the time asked for")
+        for (first, before), (second, after) in itertools.pairwise(kept):
+            if after.ts[0] <= before.ts[-1]:
+                raise DataError(
+                    f"{symbol}: {first} and {second} overlap in time; give one of them for each minute"
+                )
+        series[symbol] = kept[0][1] if len(kept) == 1 else concatenate([arrays for _, arrays in kept])
+    return series
+
+
+def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
+    """Write predictions in one step, in order of symbol and time.
+
+    Raises:
+        StorageError: The disk refused; a file that was there is as it was.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "ts": pa.array(np.concatenate([one.ts for one in found])),
+        "expected_return": pa.array(np.concatenate([one.expected_return for one in found])),
+        "probability_up": pa.array(np.concatenate([one.probability_up for one in found])),
+        "symbol": pa.array([one.symbol for one in found for _ in range(len(one.ts))]).dictionary_encode(),
+    }
+    columns["symbol"] = columns["symbol"].cast(pa.string())
+    about = {"model_id": found[0].model_id, "horizon_minutes": str(found[0].horizon_minutes)}
+    table = pa.table(columns).replace_schema_metadata(about)
+    workpiece = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, workpiece, compression="zstd")
+        workpiece.replace(path)
+    except (OSError, pa.ArrowException) as fault:
+        raise StorageError(f"{path} could not be written: {fault}; what was there is as it was") from fault
+    finally:
+        workpiece.unlink(missing_ok=True)
+
+
+def _moment_ms(option: str, text: str | None, default: int) -> int:
+    """Read a day or a time as ms UTC."""
+    from bot.candles.rawrows import time_ms
+
+    if text is None:
+        return default
+    try:
+        return time_ms(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option} {text}: write a day or a time, 2024-01-31 or 2024-01-31T12:00Z"
+        ) from error

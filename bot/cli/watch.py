@@ -1,0 +1,267 @@
+"""``bot status``, ``bot logs`` and ``bot trades``: what a running or stopped bot has done, read from its state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+StateDir = Annotated[
+    Path,
+    typer.Option(
+        "--state-dir", envvar="BOT_STATE_DIR", help="The folder that the daemon keeps its state in."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DEFAULT_STATE_DIR = Path("var")
+LOG_FILE = Path("logs") / "bot.jsonl"
+FOLLOW_SECONDS = 0.25
+
+
+def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+    """Show whether the bot runs, its account, positions and open orders.
+
+    Example: bot status --state-dir var/demo
+    """
+    from bot.daemon.lock import holder
+    from bot.journal.reader import JournalReader
+
+    reader = JournalReader(state_dir / "journal.sqlite")
+    snapshot = reader.snapshot() or {}
+    equity = reader.last_equity()
+    meta = reader.meta()
+    account = snapshot.get("account", {})
+    shown: dict[str, Any] = {
+        "running": (pid := holder(state_dir)) is not None,
+        "process_id": pid,
+        "run_id": meta.get("run_id"),
+        "simulated": meta.get("simulated") == "true",
+        "state": snapshot.get("risk", {}).get("state"),
+        "state_reason": snapshot.get("risk", {}).get("reason"),
+        "last_candle_closed_at": None if equity is None else _iso(equity.at_ms),
+        "equity": None if equity is None else equity.equity,
+        "starting_cash": account.get("starting_cash"),
+        "cash": account.get("cash"),
+        "fees_paid": account.get("fees_paid"),
+        "funding_paid": account.get("funding_paid"),
+        "trade_count": account.get("trade_count"),
+        "positions": [_position(row, account["marks"]) for row in account.get("positions", [])],
+        "open_orders": reader.open_orders(),
+        "model_id": next(iter(reader.notes("service.ready", 1)), {}).get("model_id"),
+    }
+    if as_json:
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    _print_status(shown)
+
+
+def trades(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the round trips of the account, newest first.
+
+    Example: bot trades --limit 50 --json
+    """
+    from bot.journal.reader import JournalReader
+
+    reader = JournalReader(state_dir / "journal.sqlite")
+    rows = reader.trades(limit)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    simulated = " on a SIMULATED market" if reader.meta().get("simulated") == "true" else ""
+    _table(
+        f"The last {len(rows)} trades{simulated}",
+        ("symbol", "direction", "entered", "at", "left", "at", "quantity", "fees", "net", "reason"),
+        [
+            (
+                row.symbol,
+                row.direction,
+                _iso(row.entry_at_ms),
+                f"{row.entry_price:,.6g}",
+                _iso(row.exit_at_ms),
+                f"{row.exit_price:,.6g}",
+                f"{row.quantity:g}",
+                f"{row.fees:.2f}",
+                f"{row.pnl:+.2f}",
+                row.exit_reason,
+            )
+            for row in rows
+        ],
+    )
+
+
+def logs(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new lines.")] = False,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Only this event (a prefix will do).")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="Only this level: info, warning, error.")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the newest lines.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show the log of the bot, filtered.
+
+    Example: bot logs --follow --event order. --event trade.
+    """
+    from bot.errors import NotRunningError
+
+    path = state_dir / LOG_FILE
+    if not path.exists():
+        raise NotRunningError(f"there is no log at {path}: start the bot with `bot run` or `make run` first")
+    wanted = (tuple(event or ()), symbol, level)
+    kept = [row for row in _read(path) if _passes(row, *wanted)]
+    for row in kept[len(kept) - min(lines, len(kept)) :]:
+        _print_line(row, as_json)
+    if follow:
+        for row in _follow(path):
+            if _passes(row, *wanted):
+                _print_line(row, as_json)
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in file:
+            yield _row(line)
+
+
+def _follow(path: Path) -> Iterator[dict[str, Any]]:
+    """New lines as they come, over rotations of the file."""
+    file = path.open("rb")
+    file.seek(0, os.SEEK_END)
+    try:
+        while True:
+            line = file.readline()
+            if line.endswith(b"\n"):
+                yield _row(line)
+                continue
+            if line:
+                file.seek(-len(line), os.SEEK_CUR)  # half a line: wait for the rest
+            if path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                file.close()
+                file = path.open("rb")
+                continue
+            time.sleep(FOLLOW_SECONDS)
+    finally:
+        file.close()
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    return row if isinstance(row, dict) else {"event": line.decode(errors="replace").strip()}
+
+
+def _passes(row: dict[str, Any], events: tuple[str, ...], symbol: str | None, level: str | None) -> bool:
+    return (
+        (not events or str(row.get("event", "")).startswith(events))
+        and (symbol is None or row.get("symbol") == symbol)
+        and (level is None or row.get("level") == level)
+    )
+
+
+def _print_line(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(row) + "\n")
+        return
+    rest = "  ".join(
+        f"{key}={value}" for key, value in row.items() if key not in {"ts", "level", "event", "run_id"}
+    )
+    sys.stdout.write(f"{row.get('ts', '')}  {row.get('level', ''):7}  {row.get('event', ''):20}  {rest}\n")
+
+
+def _position(row: list[Any], marks: dict[str, float]) -> dict[str, Any]:
+    from bot.core.position import Position
+
+    position = Position(*row)
+    mark = marks.get(position.symbol, position.entry_price)
+    return {
+        "symbol": position.symbol,
+        "quantity": position.quantity,
+        "entry_price": position.entry_price,
+        "mark_price": mark,
+        "unrealized": position.unrealized(mark),
+        "opened_at": _iso(position.opened_at_ms),
+    }
+
+
+def _print_status(shown: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if shown["simulated"]:
+        console.print("[bold black on yellow] SIMULATED MARKET [/]")
+    running = (
+        f"[green]running[/] (process {shown['process_id']})" if shown["running"] else "[red]not running[/]"
+    )
+    console.print(f"{running}, state {shown['state']} ({shown['state_reason']}), model {shown['model_id']}")
+    if shown["equity"] is None:
+        console.print("nothing was decided yet")
+        return
+    change = shown["equity"] / shown["starting_cash"] - 1
+    console.print(
+        f"equity {shown['equity']:,.2f} ({change:+.2%}), cash {shown['cash']:,.2f}, "
+        f"fees {shown['fees_paid']:,.2f}, funding {shown['funding_paid']:,.2f}, "
+        f"{shown['trade_count']} trades; last candle closed {shown['last_candle_closed_at']}"
+    )
+    _table(
+        "Positions",
+        ("symbol", "quantity", "entry", "mark", "unrealized", "since"),
+        [
+            (
+                row["symbol"],
+                f"{row['quantity']:+g}",
+                f"{row['entry_price']:,.6g}",
+                f"{row['mark_price']:,.6g}",
+                f"{row['unrealized']:+,.2f}",
+                row["opened_at"],
+            )
+            for row in shown["positions"]
+        ],
+    )
+    _table(
+        "Open orders",
+        ("symbol", "side", "kind", "quantity", "price", "state"),
+        [
+            (
+                row["symbol"],
+                row["side"],
+                row["type"],
+                f"{row['quantity']:g}",
+                f"{row['stop_price'] or '-'}",
+                row["state"],
+            )
+            for row in shown["open_orders"]
+        ],
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table if rows else f"{title}: none")
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

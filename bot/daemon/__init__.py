@@ -1,0 +1,1 @@
+"""The long-running program: a feed in, journaled decisions out."""

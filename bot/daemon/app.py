@@ -1,0 +1,225 @@
+"""The composition root: settings become a running daemon, and a running daemon ends in order.
+
+Start: lock the state folder, open the journal, load and verify the model, connect, recover, and only then
+``service.ready``. Stop: finish the batch at hand, close the feed, say ``service.stopped``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from bot.brokers.paper import PaperBroker
+from bot.clock import MarketClock, SystemClock, wall_ms
+from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.market import Instrument, Symbol
+from bot.core.matching import FundingRates
+from bot.daemon.funding import FundingRateSource
+from bot.daemon.lock import state_lock
+from bot.daemon.loop import TradingLoop
+from bot.daemon.recovery import recover
+from bot.daemon.supervisor import Pump, SimMinder
+from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
+from bot.errors import BotError
+from bot.exchange_client import Exchange, SimControl, mapped, open_exchange
+from bot.feeds.ccxt_feed import CcxtFeed
+from bot.journal.journal import SqliteJournal
+from bot.logs import configure, get_logger
+from bot.ports import Clock, FeedEvent, Predictor
+from bot.settings import Settings
+from strategies import strategy_factory
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        batch_count: Minutes decided in this run.
+        equity: Account equity at the end, quote currency.
+        trade_count: Round trips of the account so far.
+        latencies_ns: From the message that closed a minute to its commit, newest last.
+    """
+
+    batch_count: int
+    equity: float
+    trade_count: int
+    latencies_ns: tuple[int, ...]
+
+
+async def run_bot(
+    settings: Settings,
+    *,
+    sim: SimPlan | None = None,
+    predictor: Predictor | None = None,
+    stop: asyncio.Event | None = None,
+) -> RunOutcome:
+    """Run the daemon until a signal, until ``stop``, or until the tape has ended where the plan says so.
+
+    Args:
+        settings: Checked settings.
+        sim: Play this on a simulated exchange of our own; None connects as the settings say.
+        predictor: Instead of the model that the settings name.
+        stop: Set it to end the run.
+
+    Raises:
+        ConfigError, DataError, ModelError, StorageError: It can't start, or can't go on; nothing is half-written.
+    """
+    settings.require_available_mode()
+    stop = stop or asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(state_lock(settings.state_dir))
+        if sim is not None:
+            endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
+            settings = on_simulator(settings, sim, endpoint)
+        journal = SqliteJournal(settings.journal_path)
+        stack.callback(journal.close)
+        run_id = journal.meta("run_id", secrets.token_hex(4))
+        journal.meta("simulated", str(settings.exchange.simulated).lower())
+        configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
+        _on_signals(stop)
+        return await _trade(settings, stack, journal, run_id, predictor or _load_model(settings), stop, sim)
+
+
+async def _trade(
+    settings: Settings,
+    stack: AsyncExitStack,
+    journal: SqliteJournal,
+    run_id: str,
+    predictor: Predictor,
+    stop: asyncio.Event,
+    sim: SimPlan | None,
+) -> RunOutcome:
+    log = get_logger("bot.daemon")
+    log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
+    exchange = await stack.enter_async_context(
+        open_exchange(
+            settings.exchange.id, connect_to=settings.exchange.address, ca_file=settings.exchange.ca_file
+        )
+    )
+    clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
+    feed = _feed(settings, exchange, clock)
+    stack.push_async_callback(feed.close)
+    await feed.open()
+    instruments = await feed.instruments()
+    engine = _engine(settings, run_id, instruments)
+    funding = FundingRates(settings.costs.funding_rate)
+    broker = PaperBroker(settings.costs.to_core(), instruments, funding)
+    recovered = await recover(engine=engine, broker=broker, predictor=predictor, journal=journal, feed=feed)
+    rates = FundingRateSource(
+        funding,
+        feed,
+        lambda symbol: not engine.account.position(symbol).is_flat,
+        engine.last_opened_at_ms,
+        log,
+    )
+    minder = SimMinder(
+        SimControl(exchange), engine.last_opened_at_ms, until_end=sim is not None and sim.until_end
+    )
+    loop = TradingLoop(
+        engine=engine,
+        broker=broker,
+        predictor=predictor,
+        journal=journal,
+        feed=feed,
+        clock=clock,
+        log=log,
+        deadline_ms=int(settings.exchange.batch_deadline_seconds * 1000),
+        before_batch=rates.before_batch,
+        after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
+    )
+    journal.note("service.ready", wall_ms(), {"recovered": recovered, "model_id": predictor.model_id})
+    log.info(
+        "service.ready",
+        recovered=recovered,
+        model_id=predictor.model_id,
+        state=engine.risk.state.value,
+        equity=round(engine.account.equity(), 2),
+        positions=len(engine.account.positions()),
+    )
+    await _drive(loop, Pump(feed), minder, stop, settings)
+    journal.note("service.stopped", wall_ms(), {"batches": loop.batch_count})
+    log.info("service.stopped", batches=loop.batch_count, equity=round(engine.account.equity(), 2))
+    return RunOutcome(
+        loop.batch_count, engine.account.equity(), engine.account.trade_count, tuple(loop.latencies_ns)
+    )
+
+
+async def _drive(
+    loop: TradingLoop, pump: Pump, minder: SimMinder, stop: asyncio.Event, settings: Settings
+) -> None:
+    """Run loop and feed side by side; the first of them that fails ends the run with its error."""
+    events: asyncio.Queue[FeedEvent] = asyncio.Queue()
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(loop.run(events, stop), name="loop"),
+        asyncio.create_task(pump.run(events), name="feed"),
+    ]
+    if settings.exchange.simulated:
+        tasks.append(asyncio.create_task(minder.watch(stop, paced=settings.exchange.paced), name="simulator"))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await tasks[0]  # the batch at hand is finished
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result if isinstance(result, BotError) else mapped(result) from result
+
+
+def _engine(settings: Settings, run_id: str, instruments: dict[Symbol, Instrument]) -> TradingEngine:
+    config = EngineConfig(
+        run_id=run_id,
+        instruments=instruments,
+        costs=settings.costs.to_core(),
+        limits=settings.risk.to_core(),
+        sizing=settings.sizing.to_core(),
+        starting_cash=settings.account.starting_cash,
+    )
+    chosen = settings.strategy
+    factory = strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
+    return TradingEngine(config, factory)
+
+
+def _feed(settings: Settings, exchange: Exchange, clock: Clock) -> CcxtFeed:
+    return CcxtFeed(
+        exchange, settings.exchange.symbols, clock=clock, stall_seconds=settings.exchange.stall_seconds
+    )
+
+
+def _load_model(settings: Settings) -> Predictor:
+    """The model that the settings name; onnxruntime is loaded here and not before."""
+    from bot.inference import OnnxPredictor
+    from models.registry import resolve
+
+    name = None if settings.model.id == "champion" else settings.model.id
+    return OnnxPredictor.load(resolve(settings.models_dir, name))
+
+
+def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:
+    """The same settings, connected to our own simulated exchange."""
+    host, port = endpoint.address
+    exchange = settings.exchange.model_copy(
+        update={
+            "id": endpoint.exchange_id,
+            "symbols": endpoint.symbols,
+            "connect_to": f"{host}:{port}",
+            "ca_file": endpoint.ca_file,
+            "simulated": True,
+            "clock": "market",
+            "paced": sim.speed == 0,
+        }
+    )
+    return settings.model_copy(update={"exchange": exchange})
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        running.add_signal_handler(number, stop.set)

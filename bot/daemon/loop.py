@@ -1,0 +1,202 @@
+"""The one owner of the engine: every candle, timer and command passes through here, one after the other.
+
+For each minute's batch: the broker says what became of orders, the engine settles, observes and decides, the
+journal commits, and only then the broker gets the new orders and the log its lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.core.engine import TradingEngine
+from bot.core.market import MINUTE_MS, Symbol
+from bot.daemon.batching import Batch, MinuteBatcher
+from bot.daemon.telling import Log, tell_batch
+from bot.ports import (
+    BatchRecord,
+    Broker,
+    CandleClosed,
+    CandleRevised,
+    Clock,
+    Feed,
+    FeedEvent,
+    FeedNotice,
+    Journal,
+    MarketTime,
+    Predictor,
+)
+
+CATCH_UP_PATIENCE_SECONDS = 60.0
+"""How long a minute waits, beyond its deadline, for a symbol whose earlier candles are being fetched."""
+
+
+class TradingLoop:
+    """Drives one engine from one feed.
+
+    Args:
+        engine: Restored or new.
+        broker: Carries out approved orders.
+        predictor: The loaded model, warmed.
+        journal: Where batches are committed.
+        feed: For who is catching up; its events come through ``run``.
+        clock: The exchange's time. A MarketClock is advanced by what the feed sees.
+        log: Bound with run_id and mode.
+        deadline_ms: How long after the close a batch waits for missing symbols.
+        before_batch: Called with each batch before it is matched (funding rates are fetched here).
+        after_batch: Called with the close time of each batch once it is committed.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: TradingEngine,
+        broker: Broker,
+        predictor: Predictor,
+        journal: Journal,
+        feed: Feed,
+        clock: Clock,
+        log: Log,
+        deadline_ms: int,
+        before_batch: Callable[[Batch], Awaitable[None]] | None = None,
+        after_batch: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.latencies_ns: deque[int] = deque(maxlen=100_000)
+        self.batch_count = 0
+        self._broker = broker
+        self._predictor = predictor
+        self._journal = journal
+        self._feed = feed
+        self._clock = clock
+        self._log = log
+        self._before_batch = before_batch
+        self._after_batch = after_batch
+        self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
+        self._blocked_since_ns: int | None = None
+
+    async def run(self, events: asyncio.Queue[FeedEvent], stop: asyncio.Event) -> None:
+        """Take events until told to stop; what was taken is finished first."""
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                event = await self._next_event(events, stopping)
+                if event is not None:
+                    self._take(event)
+                await self._decide_ready()
+        finally:
+            stopping.cancel()
+
+    async def _next_event(
+        self, events: asyncio.Queue[FeedEvent], stopping: asyncio.Future[Any]
+    ) -> FeedEvent | None:
+        """The next event, or None when a deadline passes or the loop shall stop."""
+        if not events.empty():
+            return events.get_nowait()
+        getting = asyncio.ensure_future(events.get())
+        try:
+            await asyncio.wait(
+                {getting, stopping}, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
+            )
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+
+    def _patience(self) -> float | None:
+        """Seconds to sleep at most."""
+        deadline_ms = self._batcher.next_deadline_ms
+        if deadline_ms is None:
+            return None
+        return max((deadline_ms - self._clock.now_ms()) / 1000, 0.05)
+
+    def _take(self, event: FeedEvent) -> None:
+        if isinstance(event, CandleClosed):
+            if self._batcher.is_late(event.candle):
+                self._log.warning(
+                    "candle.late", symbol=event.candle.symbol, candle_at_ms=event.candle.opened_at_ms
+                )
+                return
+            self._batcher.add(event)
+        elif isinstance(event, MarketTime):
+            self._advance(event.at_ms)
+        elif isinstance(event, CandleRevised):
+            self._revised(event)
+        elif isinstance(event, FeedNotice):
+            self._log.warning(event.event, **event.fields)
+            self._journal.note(event.event, self._clock.now_ms(), event.fields)
+
+    def _advance(self, at_ms: int) -> None:
+        advance = getattr(self._clock, "advance_to", None)
+        if advance is not None:
+            advance(at_ms)
+
+    def _revised(self, event: CandleRevised) -> None:
+        """A decision that was made stands; the change is kept for whoever asks why."""
+        fields = {
+            "symbol": event.candle.symbol,
+            "new": list(event.candle[1:]),
+            "old": list(event.previous[1:]),
+        }
+        self._log.warning("candle.revised", **fields)
+        self._journal.note("candle.revised", self._clock.now_ms(), fields)
+
+    # --- batches ------------------------------------------------------------------------------------------
+
+    async def _decide_ready(self) -> None:
+        while (batch := self._batcher.pop_ready(self._clock.now_ms(), self._catching_up())) is not None:
+            self._blocked_since_ns = None
+            if self._before_batch is not None:
+                await self._before_batch(batch)
+            self.process(batch)
+            if self._after_batch is not None:
+                await self._after_batch(batch.opened_at_ms + MINUTE_MS)
+
+    def _catching_up(self) -> frozenset[Symbol]:
+        """Whom to wait for; nobody any more once patience is over."""
+        symbols = frozenset(self._feed.catching_up)
+        if not symbols or self._batcher.next_deadline_ms is None:
+            self._blocked_since_ns = None
+            return frozenset()
+        now_ns = self._clock.monotonic_ns()
+        if self._blocked_since_ns is None:
+            self._blocked_since_ns = now_ns
+        waited_seconds = (now_ns - self._blocked_since_ns) / 1e9
+        return symbols if waited_seconds < CATCH_UP_PATIENCE_SECONDS else frozenset()
+
+    def process(self, batch: Batch) -> None:
+        """Settle, observe, predict, decide, journal, then act: the walk of one minute."""
+        engine, candles = self.engine, batch.candles
+        now_ms = max(self._clock.now_ms(), batch.opened_at_ms + MINUTE_MS)
+        reports = self._broker.on_candles(candles)
+        trades = engine.settle(reports)
+        engine.observe(candles)
+        for candle in candles:
+            self._predictor.observe(candle)
+        predictions = self._predictor.predict([candle.symbol for candle in candles])
+        decisions = engine.decide(predictions, now_ms)
+        account = engine.account
+        record = BatchRecord(
+            closed_at_ms=batch.opened_at_ms + MINUTE_MS,
+            now_ms=now_ms,
+            candles=candles,
+            sources=[arrival.source for arrival in batch.arrivals],
+            reports=reports,
+            decisions=decisions,
+            trades=trades,
+            state_changes=engine.take_state_changes(),
+            equity=account.equity(),
+            cash=account.cash,
+            exposure=account.total_notional(),
+            snapshot=engine.snapshot(),
+        )
+        self._journal.commit(record)
+        committed_ns = self._clock.monotonic_ns()
+        for decision in decisions:
+            self._broker.submit(decision.approved)
+        self.batch_count += 1
+        last = max(batch.arrivals, key=lambda arrival: arrival.received_at_ns)
+        if last.source == "stream":
+            self.latencies_ns.append(committed_ns - last.received_at_ns)
+        tell_batch(self._log, batch.missing, record, (committed_ns - last.received_at_ns) // 1000)

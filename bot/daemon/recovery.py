@@ -1,0 +1,84 @@
+"""A start is a recovery: what the journal says is made true again, then what happened meanwhile is caught up.
+
+With an empty journal the same path reads history from the exchange and warms windows, indicators and the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.core.engine import TradingEngine
+from bot.core.market import MINUTE_MS, Candle, Symbol
+from bot.ports import Broker, Feed, Journal, Predictor
+
+
+class WarmUpJournal(Journal, Protocol):
+    """A journal that also keeps the history read before the first decision."""
+
+    def store_warm_up(self, candles: Sequence[Candle]) -> None:
+        """Keep candles; those it has already stay as they are."""
+
+
+async def recover(
+    *, engine: TradingEngine, broker: Broker, predictor: Predictor, journal: WarmUpJournal, feed: Feed
+) -> bool:
+    """Bring engine, broker, model and feed to where the journal ends.
+
+    Returns:
+        True when there was something to recover, False on a first start.
+    """
+    snapshot = journal.snapshot()
+    now_ms = await feed.exchange_time_ms()
+    decided_ms = snapshot["batch_ms"] if snapshot else now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    memory = max(predictor.history_minutes, engine.config.window_minutes)
+    histories = {
+        symbol: await _history(symbol, decided_ms, memory, journal=journal, feed=feed)
+        for symbol in engine.symbols
+    }
+    if snapshot:
+        engine.restore(snapshot, histories)
+        _restore_broker(engine, broker, histories)
+    else:
+        _warm_engine(engine, histories)
+    for symbol, candles in histories.items():
+        predictor.warm(symbol, candles)
+        feed.start_from(symbol, decided_ms)
+    return snapshot is not None
+
+
+async def _history(
+    symbol: Symbol, decided_ms: int, memory: int, *, journal: WarmUpJournal, feed: Feed
+) -> list[Candle]:
+    """The last ``memory`` minutes up to the last one decided: from the journal, else from the exchange."""
+    since_ms = decided_ms - (memory - 1) * MINUTE_MS
+    stored = [c for c in journal.recent_candles(symbol, memory) if since_ms <= c.opened_at_ms <= decided_ms]
+    if len(stored) >= memory:
+        return stored
+    # A first start, a symbol new to the account, or an outage within the journal's last minutes.
+    known = {candle.opened_at_ms for candle in stored}
+    fetched = await feed.history(symbol, since_ms, decided_ms + MINUTE_MS)
+    missing = [candle for candle in fetched if candle.opened_at_ms not in known]
+    if not stored:
+        journal.store_warm_up(missing)
+        return missing
+    # What the journal holds is what decisions were made on; only older history is added before it.
+    older = [candle for candle in missing if candle.opened_at_ms < stored[0].opened_at_ms]
+    journal.store_warm_up(older)
+    return older + stored
+
+
+def _restore_broker(engine: TradingEngine, broker: Broker, histories: dict[Symbol, list[Candle]]) -> None:
+    orders = [record for symbol in engine.symbols for record in engine.open_orders(symbol)]
+    seen_ms = {symbol: candles[-1].opened_at_ms for symbol, candles in histories.items() if candles}
+    broker.recover(orders, engine.account.positions(), seen_ms)
+
+
+def _warm_engine(engine: TradingEngine, histories: dict[Symbol, list[Candle]]) -> None:
+    """Show the engine its history minute by minute."""
+    minutes: dict[int, list[Candle]] = {}
+    for symbol in engine.symbols:
+        for candle in histories[symbol]:
+            minutes.setdefault(candle.opened_at_ms, []).append(candle)
+    for opened in sorted(minutes):
+        engine.warm(minutes[opened])

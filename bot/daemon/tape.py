@@ -1,0 +1,155 @@
+"""A simulated exchange as a child process, for runs on tapes and for the demonstration."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.errors import BotError, ConfigError, DataError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimPlan:
+    """What the simulated exchange shall play.
+
+    Attributes:
+        tapes: Parquet files, each a path or ``SYMBOL=path``; none plays the synthetic market.
+        speed: Market seconds a second; 0 is as fast as the daemon keeps up.
+        start_at: Where the clock starts (``+3d``, ISO time, ms); what lies before is history.
+        history_days: Days of the synthetic market before its start.
+        seed: Of the synthetic market.
+        symbols: Of the synthetic market, or which of the tapes to play.
+        resume: Go on where the clock stood when it was last stopped.
+        until_end: End the daemon when the tape has ended.
+        funding: Parquet files of funding rates.
+    """
+
+    tapes: tuple[str, ...] = ()
+    speed: float = 60.0
+    start_at: str | None = None
+    history_days: int = 30
+    seed: int = 1
+    symbols: tuple[str, ...] = ()
+    resume: bool = False
+    until_end: bool = False
+    funding: tuple[str, ...] = ()
+
+    def arguments(self, state_dir: Path) -> list[str]:
+        """The words of its command line."""
+        words = ["--state-dir", str(state_dir), "--speed", str(self.speed), "--parent-pid", str(os.getpid())]
+        for tape in self.tapes:
+            words += ["--tape", tape]
+        for path in self.funding:
+            words += ["--funding", path]
+        if not self.tapes:
+            words += ["--synthetic", "--seed", str(self.seed), "--history-days", str(self.history_days)]
+        if self.symbols:
+            words += ["--symbols", ",".join(self.symbols)]
+        if self.start_at is not None:
+            words += ["--start-at", self.start_at]
+        if self.resume:
+            words.append("--resume")
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class SimEndpoint:
+    """Where a simulated exchange listens.
+
+    Attributes:
+        address: Loopback address and port.
+        ca_file: The certificate authority to trust.
+        exchange_id: The ccxt exchange to talk to it with.
+        symbols: Unified names of what it plays.
+    """
+
+    address: tuple[str, int]
+    ca_file: Path
+    exchange_id: str
+    symbols: tuple[str, ...] = field(default=())
+
+
+@asynccontextmanager
+async def running_sim(plan: SimPlan, state_dir: Path) -> AsyncIterator[SimEndpoint]:
+    """Start a simulated exchange, give its address, and end it with the block.
+
+    Raises:
+        DataError: It refused a tape; ConfigError for anything else it refused.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot.simexchange",
+        *plan.arguments(state_dir),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the daemon, which then ends it in order
+    )
+    try:
+        endpoint = await _ready(process)
+        drains = [asyncio.ensure_future(_drain(stream)) for stream in (process.stdout, process.stderr)]
+        try:
+            yield endpoint
+        finally:
+            for drain in drains:
+                drain.cancel()
+    finally:
+        await _end(process)
+
+
+async def _ready(process: asyncio.subprocess.Process) -> SimEndpoint:
+    """Wait for the line that says where it listens."""
+    if process.stdout is None or process.stderr is None:
+        raise ConfigError("the simulated exchange was started without pipes")
+    line = b""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            line = await process.stdout.readline()
+            if not line:
+                said = (await process.stderr.read()).decode(errors="replace").strip()
+                await process.wait()
+                raise _refusal(process.returncode, said)
+    except TimeoutError as error:
+        raise ConfigError(
+            f"the simulated exchange did not start within {START_SECONDS:.0f} seconds"
+        ) from error
+    ready = json.loads(line)
+    return SimEndpoint(
+        ("127.0.0.1", int(ready["port"])),
+        Path(ready["ca_file"]),
+        ready["exchange_id"],
+        tuple(ready["symbols"]),
+    )
+
+
+def _refusal(code: int | None, said: str) -> BotError:
+    last = said.splitlines()[-1] if said else f"it ended with exit code {code}"
+    sentence = last.removeprefix("error: ")
+    return DataError(sentence) if code == DataError.exit_code else ConfigError(sentence)
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> None:
+    """Read on, so that a full pipe never blocks the child."""
+    while stream is not None and await stream.read(65_536):
+        pass
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,122 @@
+"""The log lines of a batch: what arrived, what was booked, what was predicted and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from bot.core.decision import Decision
+from bot.core.market import MINUTE_MS, Symbol
+from bot.core.orders import Accepted, Canceled, ExecutionReport, Fill, Funding, Rejected, Unknown
+from bot.core.risk import StateChange
+from bot.core.state import TradingState
+from bot.ports import BatchRecord
+
+
+class Log(Protocol):
+    """The part of a structlog logger that the loop needs."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """A line that tells what happened."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """A line that a person should look at."""
+
+
+_ORDER_EVENTS: dict[type[ExecutionReport], str] = {
+    Accepted: "order.accepted",
+    Rejected: "order.rejected",
+    Canceled: "order.canceled",
+    Unknown: "order.unknown",
+}
+
+
+def tell_batch(log: Log, missing: Sequence[Symbol], record: BatchRecord, latency_us: int) -> None:
+    """Write the lines of one committed batch.
+
+    Args:
+        log: Bound with run_id and mode.
+        missing: Symbols that had no candle in this minute.
+        record: What was committed.
+        latency_us: From the message that completed the batch to the commit.
+    """
+    opened_at_ms = record.closed_at_ms - MINUTE_MS
+    for symbol in missing:
+        log.warning("candle.missing", symbol=symbol, candle_at_ms=opened_at_ms)
+    for candle, source in zip(record.candles, record.sources, strict=True):
+        log.info(
+            "candle.closed",
+            symbol=candle.symbol,
+            candle_at_ms=opened_at_ms,
+            close=candle.close,
+            volume=candle.volume,
+            source=source,
+        )
+    for report in record.reports:
+        _tell_report(log, report)
+    for trade in record.trades:
+        log.info("trade.closed", **trade._asdict())
+    for change in record.state_changes:
+        tell_state_change(log, change)
+    for decision in record.decisions:
+        _tell_decision(log, decision, opened_at_ms, record.equity, latency_us)
+
+
+def tell_state_change(log: Log, change: StateChange) -> None:
+    """One line for a move of the trading state."""
+    event = "risk.halted" if change.after is TradingState.HALTED else "risk.state_changed"
+    log.warning(event, before=change.before.value, after=change.after.value, reason=change.reason)
+
+
+def _tell_decision(log: Log, decision: Decision, opened_at_ms: int, equity: float, latency_us: int) -> None:
+    prediction, signal = decision.prediction, decision.signal
+    shared = {
+        "symbol": decision.symbol,
+        "candle_at_ms": opened_at_ms,
+        "decision_id": decision.decision_id,
+        "model_id": None if prediction is None else prediction.model_id,
+    }
+    if prediction is not None:
+        log.info(
+            "prediction.made",
+            **shared,
+            expected_return=prediction.expected_return,
+            probability_up=prediction.probability_up,
+            horizon_minutes=prediction.horizon_minutes,
+        )
+    log.info(
+        "decision.made",
+        **shared,
+        direction=None if signal is None else signal.direction.value,
+        reason=decision.hold_reason or (signal.reason if signal else "flatten"),
+        orders=[order.intent.client_order_id for order in decision.approved],
+        equity=round(equity, 2),
+        latency_us=latency_us,
+    )
+    for refused in decision.refused:
+        log.warning(
+            "order.refused", symbol=decision.symbol, decision_id=decision.decision_id, reason=refused.reason
+        )
+
+
+def _tell_report(log: Log, report: ExecutionReport) -> None:
+    if isinstance(report, Fill):
+        log.info(
+            "order.filled",
+            symbol=report.symbol,
+            client_order_id=report.client_order_id,
+            side=report.side.value,
+            quantity=report.quantity,
+            price=report.price,
+            fee=report.fee,
+            filled_at_ms=report.filled_at_ms,
+        )
+    elif isinstance(report, Funding):
+        log.info("funding.paid", symbol=report.symbol, rate=report.rate, paid_at_ms=report.paid_at_ms)
+    else:
+        log.info(
+            _ORDER_EVENTS[type(report)],
+            symbol=report.symbol,
+            client_order_id=report.client_order_id,
+            reason=getattr(report, "reason", None),
+        )

@@ -1,0 +1,207 @@
+"""The journal's one writer: each minute's batch is one transaction, committed to disk before it is acted upon."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bot.core.decision import decision_to_json
+from bot.core.market import Candle, Symbol
+from bot.core.orders import Accepted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
+from bot.core.records import report_to_json
+from bot.errors import StorageError
+from bot.journal.schema import connect, migrate
+from bot.ports import BatchRecord
+
+
+class SqliteJournal:
+    """Adapter of the Journal port.
+
+    Args:
+        path: The database file; made when missing.
+
+    Raises:
+        StorageError: The disk refuses, or the file is of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"the folder {path.parent} can't be made: {error.strerror}") from error
+        self._db = connect(str(path))
+        with self._mapped():
+            migrate(self._db, str(path))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    # --- what is written ----------------------------------------------------------------------------------
+
+    def meta(self, key: str, default: str) -> str:
+        """A value that stays for the life of the journal: the first one given for a key."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, default))
+        with self._mapped():
+            value: str = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+        return value
+
+    def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
+        """Append an event that is not a batch."""
+        with self._transaction():
+            self._append(kind, at_ms, fields)
+
+    def commit(self, record: BatchRecord) -> None:
+        """Store a batch: the event, what is derived from it, and the engine's snapshot, whole or not at all."""
+        closed_at_ms = record.closed_at_ms
+        decisions = [decision_to_json(decision) for decision in record.decisions]
+        payload = {
+            "now_ms": record.now_ms,
+            "candles": [
+                [*candle, source] for candle, source in zip(record.candles, record.sources, strict=True)
+            ],
+            "reports": [report_to_json(report) for report in record.reports],
+            "decisions": decisions,
+            "state_changes": [
+                [c.before.value, c.after.value, c.reason, c.at_ms] for c in record.state_changes
+            ],
+        }
+        with self._transaction():
+            self._append("batch", closed_at_ms, payload)
+            self._store_candles(record)
+            for decision in record.decisions:
+                for order in decision.approved:
+                    self._store_order(order.intent, OrderState.SENT)
+            self._store_reports(record.reports)
+            self._db.executemany(
+                "INSERT INTO trades (symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price, quantity,"
+                " fees, funding, pnl, exit_reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                record.trades,
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO equity VALUES (?,?,?,?)",
+                (closed_at_ms, record.equity, record.cash, record.exposure),
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?)",
+                (closed_at_ms, orjson.dumps(record.snapshot)),
+            )
+
+    def store_warm_up(self, candles: Sequence[Candle]) -> None:
+        """Keep candles that were read as history before the first decision, so that a restart has them."""
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO candles VALUES (?,?,?,?,?,?,?,'history')", candles)
+
+    def _append(self, kind: str, at_ms: int, payload: Mapping[str, Any]) -> None:
+        self._db.execute(
+            "INSERT INTO events (kind, at_ms, payload) VALUES (?,?,?)", (kind, at_ms, orjson.dumps(payload))
+        )
+
+    def _store_candles(self, record: BatchRecord) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO candles VALUES (?,?,?,?,?,?,?,?)",
+            [(*candle, source) for candle, source in zip(record.candles, record.sources, strict=True)],
+        )
+
+    def _store_order(self, intent: OrderIntent, state: OrderState) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                intent.client_order_id,
+                intent.symbol,
+                intent.decided_at_ms,
+                intent.side.value,
+                intent.type.value,
+                intent.leg.value,
+                intent.quantity,
+                intent.stop_price,
+                intent.reason,
+                state.value,
+            ),
+        )
+
+    def _store_reports(self, reports: Sequence[ExecutionReport]) -> None:
+        for report in reports:
+            if isinstance(report, Funding):
+                continue
+            if isinstance(report, Accepted) and report.intent is not None:
+                self._store_order(report.intent, OrderState.ACCEPTED)
+                continue
+            if isinstance(report, Fill):
+                self._store_fill(report)
+                continue
+            self._db.execute(
+                "UPDATE orders SET state = ? WHERE client_order_id = ?",
+                (type(report).__name__.lower(), report.client_order_id),
+            )
+
+    def _store_fill(self, fill: Fill) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO fills VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                fill.trade_id,
+                fill.client_order_id,
+                fill.symbol,
+                fill.side.value,
+                fill.quantity,
+                fill.price,
+                fill.fee,
+                fill.fee_asset,
+                fill.filled_at_ms,
+            ),
+        )
+        self._db.execute(
+            "UPDATE orders SET state = CASE WHEN (SELECT sum(quantity) FROM fills WHERE client_order_id = ?1)"
+            " >= quantity * (1 - 1e-9) THEN 'filled' ELSE 'partially_filled' END WHERE client_order_id = ?1",
+            (fill.client_order_id,),
+        )
+
+    # --- what a start reads -------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """The engine's last snapshot; None when nothing was committed yet."""
+        with self._mapped():
+            row = self._db.execute("SELECT payload FROM snapshot WHERE id = 1").fetchone()
+        return None if row is None else orjson.loads(row[0])
+
+    def recent_candles(self, symbol: Symbol, count: int) -> list[Candle]:
+        """The newest candles of a symbol that were committed, oldest first."""
+        with self._mapped():
+            rows = self._db.execute(
+                "SELECT symbol, opened_at_ms, open, high, low, close, volume FROM candles WHERE symbol = ?"
+                " ORDER BY opened_at_ms DESC LIMIT ?",
+                (symbol, count),
+            ).fetchall()
+        return [Candle(*row) for row in reversed(rows)]
+
+    # --- transactions -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; the commit returns when the disk has it."""
+        with self._mapped():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"the journal {self.path} can't be used: {error}; free space on its disk, then start again"
+            ) from error

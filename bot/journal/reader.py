@@ -1,0 +1,145 @@
+"""Read-only views of a journal for commands, pages and replays; safe while the daemon writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from bot.core.market import Candle
+from bot.core.position import Trade
+from bot.errors import DataError, NotRunningError, StorageError
+from bot.journal.schema import connect
+
+
+class StoredBatch(NamedTuple):
+    """A batch as the journal holds it; reports and decisions are the JSON values that were written."""
+
+    closed_at_ms: int
+    now_ms: int
+    candles: list[Candle]
+    reports: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+
+
+class EquityPoint(NamedTuple):
+    """The account after a batch, quote currency."""
+
+    at_ms: int
+    equity: float
+    cash: float
+    exposure: float
+
+
+class JournalReader:
+    """Queries over a journal file.
+
+    Args:
+        path: The database file.
+
+    Raises:
+        NotRunningError: There is no journal yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NotRunningError(
+                f"there is no journal at {path}: start the bot with `bot run` or `make run` first"
+            )
+        self.path = path
+        self._db = connect(str(path), read_only=True)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def meta(self) -> dict[str, str]:
+        """What was set when the journal was made."""
+        return dict(self._rows("SELECT key, value FROM meta"))
+
+    def batches(self, since_ms: int = 0) -> Iterator[StoredBatch]:
+        """Every batch in order of time."""
+        query = "SELECT at_ms, payload FROM events WHERE kind = 'batch' AND at_ms >= ? ORDER BY seq"
+        for at_ms, payload in self._db.execute(query, (since_ms,)):
+            yield _batch(at_ms, payload)
+
+    def batch(self, closed_at_ms: int) -> StoredBatch:
+        """The batch of the candles that closed at this time; DataError when there is none."""
+        rows = self._rows(
+            "SELECT at_ms, payload FROM events WHERE kind = 'batch' AND at_ms = ?", closed_at_ms
+        )
+        if not rows:
+            raise DataError(f"the journal {self.path} holds no candles that closed at {closed_at_ms}")
+        return _batch(*rows[0])
+
+    def trades(self, limit: int | None = None) -> list[Trade]:
+        """Round trips, newest first."""
+        rows = self._rows(
+            "SELECT symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price, quantity, fees, funding,"
+            " pnl, exit_reason FROM trades ORDER BY id DESC LIMIT ?",
+            -1 if limit is None else limit,
+        )
+        return [Trade(*row) for row in rows]
+
+    def equity(self, since_ms: int = 0) -> list[EquityPoint]:
+        """The account after each batch, in order of time."""
+        rows = self._rows(
+            "SELECT at_ms, equity, cash, exposure FROM equity WHERE at_ms >= ? ORDER BY at_ms", since_ms
+        )
+        return [EquityPoint(*row) for row in rows]
+
+    def last_equity(self) -> EquityPoint | None:
+        """The account now."""
+        rows = self._rows("SELECT at_ms, equity, cash, exposure FROM equity ORDER BY at_ms DESC LIMIT 1")
+        return EquityPoint(*rows[0]) if rows else None
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """The engine after the last batch."""
+        rows = self._rows("SELECT payload FROM snapshot WHERE id = 1")
+        return orjson.loads(rows[0][0]) if rows else None
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        """Orders that may still trade."""
+        names = (
+            "client_order_id",
+            "symbol",
+            "decided_at_ms",
+            "side",
+            "type",
+            "leg",
+            "quantity",
+            "stop_price",
+            "state",
+        )
+        rows = self._rows(
+            f"SELECT {', '.join(names)} FROM orders WHERE state NOT IN ('filled', 'canceled', 'rejected')"  # noqa: S608 - constant names
+            " ORDER BY decided_at_ms, client_order_id"
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has."""
+        tables = ("events", "candles", "orders", "fills", "trades")
+        return {name: self._rows(f"SELECT count(*) FROM {name}")[0][0] for name in tables}  # noqa: S608 - constant names
+
+    def notes(self, kind: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest events of a kind that are not batches, newest first."""
+        rows = self._rows(
+            "SELECT at_ms, payload FROM events WHERE kind = ? ORDER BY seq DESC LIMIT ?", kind, limit
+        )
+        return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal {self.path} can't be read: {error}") from error
+
+
+def _batch(at_ms: int, payload: bytes) -> StoredBatch:
+    row = orjson.loads(payload)
+    candles = [Candle(*fields[:7]) for fields in row["candles"]]
+    return StoredBatch(at_ms, row["now_ms"], candles, row["reports"], row["decisions"])

@@ -1,0 +1,334 @@
+"""Structured logs: one JSON object a line for machines, one readable line on a terminal.
+
+An event is a dotted name in the past tense (``order.filled``) and plain fields. Every line carries ``ts`` (UTC,
+milliseconds), ``level``, ``event`` and what ``configure`` was given (run_id, mode, and simulated where it is so).
+No value can break a line or move a cursor, and what is named like a secret is not written.
+
+Loggers may be made before ``configure`` and kept: they follow it. Until then only warnings are written, to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from bot.errors import ConfigError
+
+EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+"""What every event's name looks like."""
+
+HIDDEN: Final = "***"
+_LONG: Final = 40
+"""Shorter texts without ``=`` are symbols and ids, which hold no secret: searching them would cost 1 µs each."""
+_SECRET_KEY = re.compile(r"key|secret|token|password|passphrase", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    r"((?:api[-_]?key|signature|secret|token|password|passphrase)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+",
+    re.IGNORECASE,
+)
+_LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
+_COLORS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_PLAIN: Final = "\x1b[0m"
+_NOT_ON_CONSOLE: Final = frozenset({"ts", "level", "event", "run_id", "mode", "simulated", "exception"})
+
+Fields: TypeAlias = MutableMapping[str, Any]
+
+
+class LogConfig(Protocol):
+    """What ``configure`` reads; the ``logs`` section of the settings has it."""
+
+    @property
+    def format(self) -> str:
+        """auto, json or console."""
+
+    @property
+    def level(self) -> str:
+        """debug, info, warning or error."""
+
+    @property
+    def file(self) -> Path | None:
+        """A file for the JSON lines."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Size at which the file is rotated."""
+
+    @property
+    def backups(self) -> int:
+        """Rotated files that are kept."""
+
+
+class RotatingFile:
+    """A file of lines that is renamed to ``name.1`` when it is full, ``name.1`` to ``name.2``, and so on.
+
+    Args:
+        path: The file; its folder is made.
+        max_bytes: A line that would make it larger goes to a new one.
+        backups: Renamed files that are kept.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._backups = backups
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def write(self, line: bytes) -> None:
+        """Append a line, in a new file where this one is full."""
+        if self._size and self._size + len(line) > self._max_bytes:
+            self._rotate()
+        self._file.write(line)
+        self._size += len(line)
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for number in range(self._backups - 1, 0, -1):
+            older = self._numbered(number)
+            if older.exists():
+                older.replace(self._numbered(number + 1))
+        self.path.replace(self._numbered(1))
+        self._file = self.path.open("ab", buffering=0)
+        self._size = 0
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._file.close()
+
+
+class Output:
+    """Where rendered lines go: a stream and perhaps a file. structlog calls it by the name of the level."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.stream: BinaryIO | None = None
+        self.file: RotatingFile | None = None
+
+    def msg(self, lines: tuple[bytes, bytes]) -> None:
+        """Write a line: the first form to the stream, the second to the file."""
+        shown, stored = lines
+        with self._lock:
+            # Until it is configured: whatever stderr is now (a test, for one, replaces it).
+            stream = self.stream or sys.stderr.buffer
+            stream.write(shown)
+            stream.flush()
+            if self.file is not None:
+                self._store(stored, stream)
+
+    def _store(self, line: bytes, stream: BinaryIO) -> None:
+        """Append to the file; a disk that refuses ends the file, says so on the stream, and trading goes on."""
+        if self.file is None:
+            return
+        try:
+            self.file.write(line)
+        except OSError as error:
+            broken, self.file = self.file, None
+            notice = {
+                "level": "error",
+                "event": "log.file_failed",
+                "file": str(broken.path),
+                "error": str(error),
+            }
+            stream.write(orjson.dumps(notice) + b"\n")
+            stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+_output = Output()
+_always: dict[str, Any] = {}
+_processors: list[Any] = []
+
+
+def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: Any) -> None:
+    """Set up logging; calling it again replaces what was set.
+
+    Args:
+        config: The ``logs`` section of the settings.
+        stream: Where lines go, standard output where it is None.
+        **always: Fields of every line: run_id, mode, simulated (left out where it is not so).
+
+    Raises:
+        ConfigError: The log file can't be opened.
+    """
+    file = None
+    if config.file is not None:
+        try:
+            file = RotatingFile(config.file, config.max_bytes, config.backups)
+        except OSError as error:
+            raise ConfigError(
+                f"logs.file: {config.file} cannot be opened: {error.strerror or error}"
+            ) from error
+    close()
+    target = stream if stream is not None else sys.stdout.buffer
+    on_terminal = target.isatty()
+    _output.stream, _output.file = target, file
+    _always.clear()
+    bind_always(**always)
+    console = config.format == "console" or (config.format == "auto" and on_terminal)
+    _apply(config.level, _Renderer(console=console, colored=console and on_terminal, stored=file is not None))
+
+
+def bind_always(**fields: Any) -> None:
+    """Add fields to every line from now on; one that is None or False is left out."""
+    for name, value in fields.items():
+        if value is None or value is False:
+            _always.pop(name, None)
+        else:
+            _always[name] = value
+
+
+def close() -> None:
+    """Close the log file, and write to stderr again."""
+    if _output.file is not None:
+        _output.file.close()
+    _output.file = _output.stream = None
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines name the part of the program that wrote them.
+
+    ``log.info("order.filled", symbol=..., price=...)``; ``log.bind(symbol=...)`` keeps fields.
+    """
+    logger: FilteringBoundLogger = structlog.get_logger(module=name)
+    return logger
+
+
+def _apply(level: str, renderer: _Renderer) -> None:
+    # In place: a bound logger that was made earlier keeps this very list.
+    _processors[:] = [
+        _begin,
+        structlog.processors.TimeStamper(fmt=None, key="ts"),
+        structlog.processors.format_exc_info,
+        _redact,
+        renderer,
+    ]
+    structlog.configure(
+        processors=_processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _output,
+        cache_logger_on_first_use=False,
+    )
+
+
+# --- processors -------------------------------------------------------------------------------------------
+
+
+def _begin(_logger: Any, method: str, fields: Fields) -> Fields:
+    """Put the fixed fields first; what the caller said wins."""
+    level = "error" if method == "exception" else method
+    return {"ts": None, "level": level, "event": fields.pop("event"), **_always, **fields}
+
+
+def _redact(_logger: Any, _method: str, fields: Fields) -> Fields:
+    """Hide values named like secrets, and secrets inside the text of errors and addresses."""
+    for name, value in fields.items():
+        if _names_a_secret(name):
+            fields[name] = HIDDEN
+        elif isinstance(value, str):
+            if "=" in value or len(value) > _LONG:
+                fields[name] = _SECRET_TEXT.sub(rf"\g<1>{HIDDEN}", value)
+        elif isinstance(value, (dict, list, tuple)):
+            fields[name] = _redacted(value)
+    return fields
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if _names_a_secret(str(key)) else _redacted(inner) for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_redacted(inner) for inner in value]
+    return _SECRET_TEXT.sub(rf"\g<1>{HIDDEN}", value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_KEY.search(name) is not None
+
+
+class _Renderer:
+    """The last processor: the line for the stream and the line for the file."""
+
+    def __init__(self, *, console: bool, colored: bool, stored: bool) -> None:
+        self._console = console
+        self._colored = colored
+        self._stored = stored
+        self._second = -1
+        self._second_text = ""
+
+    def _time_text(self, seconds: float) -> str:
+        """ISO 8601 with milliseconds; the part up to the second is kept, since most lines share it."""
+        whole = int(seconds)
+        if whole != self._second:
+            self._second, self._second_text = whole, f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
+        return f"{self._second_text}.{int((seconds - whole) * 1000):03d}Z"
+
+    def __call__(self, _logger: Any, _method: str, fields: Fields) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        fields["ts"] = self._time_text(fields["ts"])
+        if not self._console:
+            line = json_line(fields)
+            return ((line, line),), {}
+        shown = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
+        return ((shown, json_line(fields) if self._stored else b""),), {}
+
+
+def json_line(fields: Mapping[str, Any]) -> bytes:
+    """One JSON object and a line feed; every other character that ends a line anywhere is escaped."""
+    try:
+        line = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except (
+        TypeError
+    ):  # an integer of more than 64 bits, half a surrogate pair: slower, but a line all the same
+        line = json.dumps(fields, default=str).encode()
+    if not line.isascii():
+        line = _LINE_BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+    return line + b"\n"
+
+
+def console_line(fields: Mapping[str, Any], *, colored: bool) -> str:
+    """Time, level, event and fields for a person; a traceback follows on lines of its own, indented."""
+    level = str(fields["level"])
+    words = [str(fields["ts"])[11:23], f"{level:<7}"]
+    if fields.get("simulated"):
+        words.append("simulated")
+    words.append(f"{_visible(str(fields['event'])):<20}")
+    words += [
+        f"{_visible(str(name))}={_worded(value)}"
+        for name, value in fields.items()
+        if name not in _NOT_ON_CONSOLE
+    ]
+    line = " ".join(words)
+    color = _COLORS.get(level, "") if colored else ""
+    text = f"{color}{line}{_PLAIN}\n" if color else f"{line}\n"
+    below = str(fields.get("exception") or "").splitlines()
+    return text + "".join(f"    {_visible(row)}\n" for row in below)
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return _visible(value if isinstance(value, str) else str(value))
+
+
+def _visible(text: str) -> str:
+    """Text with every character that does not print written as an escape."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+_apply("warning", _Renderer(console=False, colored=False, stored=False))

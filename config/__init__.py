@@ -1,0 +1,1 @@
+"""Settings as data: the defaults, examples for each mode, parameter sets and recipes; no code."""

@@ -1,0 +1,74 @@
+"""From Keras to ONNX, and the proof that both say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import ModelError
+from models.forecaster import check_graph, open_session
+
+LARGEST_DIFFERENCE = 1e-5
+LEAST_WINDOWS = 256
+
+
+def export_onnx(model: Any, windows: npt.NDArray[np.float32]) -> tuple[bytes, float]:
+    """Export a Keras model and compare the graph's outputs with the model's.
+
+    Args:
+        model: A ``keras.Model`` from windows to one number each.
+        windows: At least 256 real, scaled windows float32 [n, window, f].
+
+    Returns:
+        The graph's bytes, and the largest absolute difference found.
+
+    Raises:
+        ModelError: The outputs differ by more than 1e-5, are not finite, or there are too few windows.
+    """
+    if len(windows) < LEAST_WINDOWS:
+        raise ModelError(f"an export is compared on at least {LEAST_WINDOWS} windows, not on {len(windows)}")
+    expected = np.asarray(
+        model.predict(windows, batch_size=256, verbose=0)
+    )  # also builds what the export traces
+    graph = _convert(model)
+    session = open_session(graph, threads=1, name="the exported graph")
+    check_graph(session, (windows.shape[1], windows.shape[2]), "the exported graph")
+    actual: Any = session.run(None, {session.get_inputs()[0].name: windows})[0]
+    return graph, compare(expected, actual)
+
+
+def compare(expected: npt.NDArray[np.float32], actual: npt.NDArray[np.float32]) -> float:
+    """The largest absolute difference; ModelError when it is too large or not a number."""
+    difference = float(np.max(np.abs(expected.astype(np.float64) - actual.astype(np.float64))))
+    if not difference <= LARGEST_DIFFERENCE:
+        raise ModelError(
+            f"the ONNX graph differs from the Keras model by {difference:.2g}, more than {LARGEST_DIFFERENCE:g}: "
+            "it is not stored"
+        )
+    return difference
+
+
+def keras_bytes(model: Any) -> bytes:
+    """The ``.keras`` file of a model."""
+    with tempfile.TemporaryDirectory(prefix="bot-export-") as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _convert(model: Any) -> bytes:
+    """The model's forward pass as an ONNX graph."""
+    with tempfile.TemporaryDirectory(prefix="bot-export-") as folder:
+        path = Path(folder) / "model.onnx"
+        # tf2onnx and TensorFlow chat on both streams; what matters is compared afterwards.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.export(str(path), format="onnx", verbose=False)
+        return path.read_bytes()

@@ -1,0 +1,226 @@
+"""One training run, from candles to a stored artifact.
+
+Features and scaler are fitted on the train slice only; probabilities on the calibrate slice; every figure of
+the report comes from the test slice, through the exported graph that will trade.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.errors import BotError
+from models.assessment import assess
+from models.baselines import FILE_NAME as BASELINES_FILE
+from models.baselines import fit_baselines
+from models.calibration import Calibration, fit_calibration
+from models.candle_arrays import CandleArrays
+from models.dataset import Dataset, prepare
+from models.export import LEAST_WINDOWS, export_onnx, keras_bytes
+from models.fitting import FitOutcome, OnProgress, TrainingProgress, fit
+from models.forecaster import Forecaster, open_session
+from models.hashing import canonical_json, code_digest, data_digest, sha256
+from models.history_plot import history_png
+from models.passport import ModelPassport
+from models.recipe import Recipe
+from models.registry import make_model_id, write_artifact
+from models.windows import gather
+
+_LIBRARIES = (
+    "keras",
+    "numpy",
+    "onnxruntime",
+    "scikit-learn",
+    "ta-lib",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tf2onnx",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedModel:
+    """A stored artifact and what is known of it.
+
+    Attributes:
+        model_id: Its id.
+        folder: Where it is.
+        report: The evaluation on the test slice.
+        history: How the fit went: metrics of each epoch, why it stopped, its speed.
+    """
+
+    model_id: str
+    folder: Path
+    report: dict[str, Any]
+    history: dict[str, Any]
+
+
+def train(
+    recipe: Recipe,
+    series: Mapping[str, CandleArrays],
+    out_root: Path,
+    *,
+    created_at_ms: int,
+    monotonic_ns: Callable[[], int],
+    model_id: str | None = None,
+    max_epochs: int | None = None,
+    max_seconds: float | None = None,
+    seed: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainedModel:
+    """Train a model and store it under ``out_root``.
+
+    Args:
+        recipe: What to train.
+        series: Candles of each symbol.
+        out_root: The folder of all models.
+        created_at_ms: The time to write into id and passport, ms UTC.
+        monotonic_ns: A local clock, for speeds and the time limit.
+        model_id: None makes one out of recipe, time and content.
+        max_epochs: In place of the recipe's.
+        max_seconds: In place of the recipe's ``max_minutes``; counted from the call to the last epoch's end.
+        seed: In place of the recipe's.
+        on_progress: Told of every phase, epoch and batch.
+
+    Raises:
+        DataError: The candles are malformed or too few.
+        ModelError: Training diverged, or the export does not say what the model says.
+        StorageError: The disk refused.
+    """
+    seconds = _seconds(monotonic_ns)
+    began = seconds()
+    recipe = with_training(recipe, max_epochs=max_epochs, max_seconds=max_seconds, seed=seed)
+    tell: OnProgress = on_progress or (lambda _: None)
+    tell(TrainingProgress("features"))
+    data = prepare(recipe, series)
+    outcome = fit(
+        recipe, data, seconds=seconds, deadline=began + recipe.training.max_minutes * 60.0, on_progress=tell
+    )
+    tell(TrainingProgress("export", outcome.best_epoch, recipe.training.max_epochs))
+    graph, difference = _export(outcome, data, recipe)
+    tell(TrainingProgress("evaluation", outcome.best_epoch, recipe.training.max_epochs))
+    name = model_id or make_model_id(recipe.name, created_at_ms, sha256(graph + recipe.digest().encode()))
+    passport = _passport(name, recipe, data, series, created_at_ms)
+    session = open_session(graph, threads=2, name="the exported graph")
+    calibration = _calibrate(Forecaster(passport, data.scaler, Calibration(0.0, 0), session), data)
+    baselines = fit_baselines(data)
+    report = assess(
+        Forecaster(passport, data.scaler, calibration, session),
+        baselines,
+        data.rows,
+        data.rows.ends_within(data.slices.test),
+    )
+    history = _history(outcome, difference, seconds() - began)
+    files = {
+        "model.onnx": graph,
+        "model.keras": keras_bytes(outcome.model),
+        "scaler.json": data.scaler.to_json(),
+        "calibration.json": calibration.to_json(),
+        BASELINES_FILE: baselines.to_json(),
+        "recipe.json": recipe.to_json(),
+        "metrics.json": canonical_json(report),
+        "training_history.json": canonical_json(history),
+        "training_history.png": history_png(history["epochs"], outcome.best_epoch),
+    }
+    return TrainedModel(name, write_artifact(out_root, passport, files), report, history)
+
+
+def with_training(
+    recipe: Recipe,
+    *,
+    max_epochs: int | None = None,
+    max_seconds: float | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """The recipe with other limits or another seed."""
+    changes: dict[str, Any] = {"max_epochs": max_epochs, "seed": seed}
+    if max_seconds is not None:
+        changes["max_minutes"] = max_seconds / 60.0
+    chosen = {key: value for key, value in changes.items() if value is not None}
+    training = type(recipe.training).model_validate(recipe.training.model_dump() | chosen)
+    return recipe.model_copy(update={"training": training})
+
+
+def _seconds(monotonic_ns: Callable[[], int]) -> Callable[[], float]:
+    """The clock in seconds."""
+    return lambda: monotonic_ns() / 1e9
+
+
+def _export(outcome: FitOutcome, data: Dataset, recipe: Recipe) -> tuple[bytes, float]:
+    """The graph, compared with the model on real windows spread over the calibrate and test slices."""
+    rows = data.rows
+    ends = np.concatenate([rows.ends_within(data.slices.calibrate), rows.ends_within(data.slices.test)])
+    if len(ends) < LEAST_WINDOWS:
+        ends = rows.ends
+    step = max(1, len(ends) // (2 * LEAST_WINDOWS))
+    return export_onnx(outcome.model, gather(rows.scaled, ends[::step], recipe.window))
+
+
+def _calibrate(forecaster: Forecaster, data: Dataset) -> Calibration:
+    """Fit the curve from standardized forecast to probability on the calibrate slice."""
+    rows = data.rows
+    ends = rows.ends_within(data.slices.calibrate)
+    ends = ends[rows.future_return[ends] != 0.0]
+    raw = forecaster.infer_series(rows.scaled, ends)
+    expected = forecaster.decode(raw, rows.close[ends], rows.volatility[ends]).expected_return
+    z = expected / (rows.volatility[ends] * math.sqrt(forecaster.target.horizon))
+    return fit_calibration(z, rows.future_return[ends] > 0.0, horizon=forecaster.target.horizon)
+
+
+def _passport(
+    model_id: str, recipe: Recipe, data: Dataset, series: Mapping[str, CandleArrays], created_at_ms: int
+) -> ModelPassport:
+    """What this run's model is made of."""
+    return ModelPassport(
+        model_id=model_id,
+        recipe=recipe.name,
+        created_at_ms=created_at_ms,
+        features=recipe.features,
+        columns=data.scaler.columns,
+        window=recipe.window,
+        horizon_minutes=recipe.target.horizon,
+        target=recipe.target.kind,
+        symbols=data.rows.symbols,
+        ranges=data.slices.as_dict(),
+        seed=recipe.training.seed,
+        hashes={
+            "data": data_digest(series),
+            "code": code_digest(),
+            "config": recipe.digest(),
+            "scaler": data.scaler.digest(),
+        },
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the installed libraries that a model depends on."""
+    installed = {}
+    for library in _LIBRARIES:
+        try:
+            installed[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _history(outcome: FitOutcome, difference: float, total_seconds: float) -> dict[str, Any]:
+    """How the fit went, as JSON values."""
+    if not outcome.history:
+        raise BotError("a fit without a history cannot be stored")
+    return {
+        "epochs": outcome.history,
+        "best_epoch": outcome.best_epoch,
+        "stopped_because": outcome.stopped_because,
+        "windows_per_second": round(outcome.windows_per_second, 1),
+        "train_windows": outcome.train_windows,
+        "early_stop_windows": outcome.stop_windows,
+        "seconds": round(total_seconds, 1),
+        "onnx_largest_difference": difference,
+    }

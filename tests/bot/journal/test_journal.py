@@ -1,0 +1,166 @@
+"""The journal's one writer."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StorageError
+from bot.journal.journal import SqliteJournal
+from bot.journal.reader import JournalReader
+from bot.journal.schema import SCHEMA_VERSION, connect
+from bot.ports import BatchRecord
+from tests.core_builders import at, candle
+
+
+def record(minute: int) -> BatchRecord:
+    """A batch without orders."""
+    return BatchRecord(
+        closed_at_ms=at(minute + 1),
+        now_ms=at(minute + 1) + 7,
+        candles=(candle(minute),),
+        sources=("stream",),
+        reports=(),
+        decisions=(),
+        trades=(),
+        state_changes=(),
+        equity=1.5,
+        cash=1.0,
+        exposure=0.5,
+        snapshot={"batch_ms": at(minute), "account": {}},
+    )
+
+
+def test_what_was_committed_is_read_back_exactly(tmp_path: Path) -> None:
+    """Candles, times and the snapshot come back as they were, to the last digit."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    odd = candle(0, 0.1 + 0.2, 1 / 3 + 1, 1e-9)
+    journal.commit(BatchRecord(**{**_fields(record(0)), "candles": (odd,)}))
+    assert journal.recent_candles(odd.symbol, 5) == [odd]
+    assert journal.snapshot() == {"batch_ms": at(0), "account": {}}
+    journal.close()
+    stored = JournalReader(tmp_path / "j.sqlite").batch(at(1))
+    assert (stored.now_ms, stored.candles) == (at(1) + 7, [odd])
+
+
+def _fields(batch: BatchRecord) -> dict[str, object]:
+    return {name: getattr(batch, name) for name in batch.__slots__}
+
+
+def test_meta_keeps_its_first_value(tmp_path: Path) -> None:
+    """The run id of a state folder never changes."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    assert journal.meta("run_id", "first") == "first"
+    journal.close()
+    assert SqliteJournal(tmp_path / "j.sqlite").meta("run_id", "second") == "first"
+
+
+def test_a_batch_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
+    """A transaction is whole or not at all."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.commit(record(0))
+    broken = BatchRecord(**{**_fields(record(1)), "trades": [("too", "short")]})
+    with pytest.raises(StorageError):
+        journal.commit(broken)
+    assert journal.snapshot() == {"batch_ms": at(0), "account": {}}
+    assert len(journal.recent_candles("BTC/USDT:USDT", 9)) == 1
+    journal.commit(record(1))
+    journal.close()
+
+
+FILL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from tests.bot.journal.test_journal import record
+from bot.journal.journal import SqliteJournal
+from bot.errors import StorageError
+journal = SqliteJournal(Path(sys.argv[1]))
+journal.commit(record(0))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+done = 0
+try:
+    for minute in range(1, 100_000):
+        journal.commit(record(minute)); done = minute
+except StorageError as error:
+    print(done, error)
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_committed_stays(tmp_path: Path) -> None:
+    """When the file can't grow the commit fails with a clear sentence, and a restart finds the last whole batch."""
+    path = tmp_path / "j.sqlite"
+    run = subprocess.run(
+        [sys.executable, "-c", FILL_DISK, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    done, _, sentence = run.stdout.partition(" ")
+    assert "free space" in sentence
+    assert str(path) in sentence
+    journal = SqliteJournal(path)
+    assert journal.snapshot() == {"batch_ms": at(int(done)), "account": {}}
+    journal.commit(record(int(done) + 1))
+    journal.close()
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 200_000
+
+
+WRITE_ON = """
+import sys
+from pathlib import Path
+from tests.bot.journal.test_journal import record
+from bot.journal.journal import SqliteJournal
+journal = SqliteJournal(Path(sys.argv[1]))
+for minute in range(100_000):
+    journal.commit(record(minute))
+    print(minute, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    """Whatever the writer had been told is committed is there after it was killed."""
+    path = tmp_path / "j.sqlite"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_ON, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    ) as writer:
+        assert writer.stdout is not None
+        last = 0
+        for line in writer.stdout:
+            last = int(line)
+            if last >= 100:
+                break
+        os.kill(writer.pid, signal.SIGKILL)
+    snapshot = SqliteJournal(path).snapshot()
+    assert snapshot is not None
+    assert snapshot["batch_ms"] >= at(last)
+
+
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """A file written by a later version is left alone, with a sentence that says what to do."""
+    path = tmp_path / "j.sqlite"
+    SqliteJournal(path).close()
+    db = connect(str(path))
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(StorageError, match="newer version"):
+        SqliteJournal(path)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Garbage is named, not overwritten."""
+    path = tmp_path / "j.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StorageError, match=r"j\.sqlite"):
+        SqliteJournal(path)
+    assert path.read_bytes().startswith(b"not a database")

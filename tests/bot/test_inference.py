@@ -1,0 +1,196 @@
+"""Predictions candle by candle and for a whole series."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.candles.store import read_candles
+from bot.core.market import Candle
+from bot.errors import DataError, ModelError
+from bot.inference import OnnxPredictor, predict_series
+from models.candle_arrays import CandleArrays
+from models.features import feature_set
+from models.scaling import fit_scaler
+from tests.random_candles import random_candles
+from tests.shared_data import candle_file
+from tests.tiny_model import write_tiny_model
+
+MINUTE_MS = 60_000
+
+
+def as_candles(symbol: str, arrays: CandleArrays) -> list[Candle]:
+    """The rows as the core's candles."""
+    columns = (arrays.ts, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
+    return [Candle(symbol, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An artifact of the default feature set."""
+    return write_tiny_model(tmp_path)
+
+
+def streamed(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[int, float, float, float]]:
+    """(open time, expected return, probability, raw), candle by candle."""
+    predictor = OnnxPredictor.load(folder)
+    found = []
+    for candle in as_candles(symbol, arrays):
+        predictor.observe(candle)
+        for prediction in predictor.predict([symbol]):
+            assert prediction.probability_up is not None
+            assert prediction.raw is not None
+            found.append(
+                (
+                    prediction.closed_at_ms - MINUTE_MS,
+                    prediction.expected_return,
+                    prediction.probability_up,
+                    prediction.raw,
+                )
+            )
+    return found
+
+
+def batch(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[int, float, float, float]]:
+    """The same, for the whole series at once."""
+    series = predict_series(folder, symbol, arrays)
+    columns = (series.ts, series.expected_return, series.probability_up, series.raw)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_a_series_equals_the_stream_over_a_real_outage(folder: Path) -> None:
+    """Over real candles with an exchange outage, both ways give the same minutes and the same numbers."""
+    whole = read_candles(candle_file("binance-BTCUSDT-1m-2023-01-01_2025-03-31.parquet"))
+    hole = int(np.flatnonzero(np.diff(whole.ts) != MINUTE_MS)[0]) + 1
+    arrays = whole.rows(hole - 700, hole + 700)
+    found = batch(folder, "BTC/USDT", arrays)
+    assert len(found) == 2 * (700 - 299)
+    assert found == streamed(folder, "BTC/USDT", arrays)
+    assert len({row[1] for row in found}) > 100
+
+
+def test_a_min_max_series_equals_the_stream(tmp_path: Path) -> None:
+    """The price-level recipe, decoded through its scaler, is the same both ways."""
+    arrays = random_candles(600, seed=3)
+    features = feature_set("minmax-close-v1")
+    table = features.compute(arrays)
+    scaler = fit_scaler("minmax", features.columns, table.matrix[table.valid])
+    folder = write_tiny_model(
+        tmp_path, features="minmax-close-v1", target="next_close", horizon=1, scaler=scaler
+    )
+    found = batch(folder, "X/Y", arrays)
+    assert len(found) > 200
+    assert found == streamed(folder, "X/Y", arrays)
+
+
+def test_a_warm_start_changes_no_prediction(folder: Path) -> None:
+    """A predictor warmed with its history minutes goes on exactly where an uninterrupted one would be."""
+    arrays = random_candles(1500, seed=5)
+    expected = {row[0]: row for row in batch(folder, "X/Y", arrays)}
+    for cut in (900, 1111, 1380):
+        predictor = OnnxPredictor.load(folder)
+        candles = as_candles("X/Y", arrays)
+        predictor.warm("X/Y", candles[cut - predictor.history_minutes : cut])
+        for candle in candles[cut : cut + 5]:
+            predictor.observe(candle)
+            (prediction,) = predictor.predict(["X/Y"])
+            row = expected[candle.opened_at_ms]
+            assert (prediction.expected_return, prediction.probability_up, prediction.raw) == row[1:]
+
+
+def test_symbols_are_predicted_together_in_order_of_name(folder: Path) -> None:
+    """One call gives each ready symbol once, sorted, with the numbers that it has alone; others are left out."""
+    predictor = OnnxPredictor.load(folder)
+    alone = {}
+    for seed, symbol in enumerate(("C/X", "A/X", "B/X")):
+        candles = as_candles(symbol, random_candles(400, seed=seed))
+        predictor.warm(symbol, candles)
+        alone[symbol] = predictor.predict([symbol])[0]
+    predictor.warm("D/X", as_candles("D/X", random_candles(200, seed=9)))
+    together = predictor.predict(["D/X", "C/X", "B/X", "A/X", "unseen"])
+    assert together == [alone["A/X"], alone["B/X"], alone["C/X"]]
+
+
+def test_a_gap_empties_the_window(folder: Path) -> None:
+    """After a missing minute nothing is predicted until the history is whole again."""
+    predictor = OnnxPredictor.load(folder)
+    candles = as_candles("X/Y", random_candles(800, seed=1))
+    predictor.warm("X/Y", candles[:400])
+    assert predictor.predict(["X/Y"])
+    ready = []
+    for candle in candles[401:]:
+        predictor.observe(candle)
+        ready.append(bool(predictor.predict(["X/Y"])))
+    assert ready.index(True) == 299
+    assert all(ready[299:])
+
+
+def test_an_older_candle_is_refused(folder: Path) -> None:
+    """A candle that is not newer than the last one raises and names its symbol."""
+    predictor = OnnxPredictor.load(folder)
+    candles = as_candles("X/Y", random_candles(3, seed=1))
+    predictor.observe(candles[1])
+    with pytest.raises(DataError, match="X/Y"):
+        predictor.observe(candles[1])
+
+
+def test_rows_beyond_the_training_range_are_counted(tmp_path: Path) -> None:
+    """A last row outside of what the scaler was fitted on is counted, in the stream and in the series."""
+    arrays = random_candles(500, seed=2)
+    features = feature_set("scalping-v1")
+    rows = features.compute(arrays).matrix
+    scaler = fit_scaler("standard", features.columns, rows[300:400])
+    folder = write_tiny_model(tmp_path, scaler=scaler)
+    low, high = rows[300:400].min(axis=0), rows[300:400].max(axis=0)
+    expected = sum(bool(((row < low) | (row > high)).any()) for row in rows[299:])
+    assert 0 < expected < 200
+    assert predict_series(folder, "X/Y", arrays).outside_range == expected
+    predictor = OnnxPredictor.load(folder)
+    for candle in as_candles("X/Y", arrays):
+        predictor.observe(candle)
+        predictor.predict(["X/Y"])
+    assert predictor.outside_range == expected
+
+
+def test_numbers_are_rounded(folder: Path) -> None:
+    """Every number leaves rounded to 1e-6, so that decisions cannot hang on a processor's last digits."""
+    series = predict_series(folder, "X/Y", random_candles(400, seed=4))
+    for column in (series.expected_return, series.probability_up, series.raw):
+        assert len(column) > 50
+        assert (column == np.round(column, 6)).all()
+
+
+def test_an_altered_artifact_is_refused(folder: Path) -> None:
+    """Loading verifies the passport first: one flipped bit of the graph is refused by name."""
+    path = folder / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.onnx was altered"):
+        OnnxPredictor.load(folder)
+
+
+def test_inference_stays_light(folder: Path) -> None:
+    """Loading and predicting imports no TensorFlow, Keras, pandas, scikit-learn or pyarrow."""
+    program = (
+        "import sys, pathlib\n"
+        "from bot.inference import OnnxPredictor\n"
+        "from tests.random_candles import random_candles\n"
+        "from bot.core.market import Candle\n"
+        f"predictor = OnnxPredictor.load(pathlib.Path({str(folder)!r}))\n"
+        "a = random_candles(400, seed=1)\n"
+        "rows = zip(*(c.tolist() for c in (a.ts, a.open, a.high, a.low, a.close, a.volume)))\n"
+        "predictor.warm('X/Y', [Candle('X/Y', *row) for row in rows])\n"
+        "assert predictor.predict(['X/Y'])\n"
+        "heavy = {'tensorflow', 'keras', 'pandas', 'sklearn', 'pyarrow', 'onnx', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,115 @@
+"""The stream of feature rows against the whole series at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.candles.store import read_candles
+from bot.errors import DataError
+from models.candle_arrays import CandleArrays
+from models.feature_stream import FeatureStream
+from models.features import FEATURE_SETS, FeatureSet, feature_set
+from models.windows import window_ends
+from tests.random_candles import START_MS, random_candles
+from tests.shared_data import candle_file
+
+WINDOW = 60
+SETS = [pytest.param(found, id=tag) for tag, found in FEATURE_SETS.items()]
+
+
+def rows_of(arrays: CandleArrays) -> list[tuple]:
+    """One tuple a candle, as ``append`` takes them."""
+    columns = (arrays.ts, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def check(features: FeatureSet, arrays: CandleArrays, stream: FeatureStream, start: int) -> int:
+    """Append candles from ``start`` on and compare each window; how many were whole."""
+    table = features.compute(arrays)
+    whole = set(window_ends(arrays.ts, table.valid, WINDOW).tolist())
+    compared = 0
+    for index, row in enumerate(rows_of(arrays)[start:], start=start):
+        assert stream.append(*row) == stream.ready == (index in whole)
+        assert stream.last_ts == arrays.ts[index]
+        assert stream.close == arrays.close[index]
+        if stream.ready:
+            np.testing.assert_array_equal(stream.window(), table.matrix[index - WINDOW + 1 : index + 1])
+            assert stream.volatility == table.volatility[index]
+            compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("features", SETS)
+@settings(max_examples=6, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), gaps=st.lists(st.integers(1, 2199), max_size=2), offset=st.integers(0, 240)
+)
+def test_stream_equals_batch(features: FeatureSet, seed: int, gaps: list[int], offset: int) -> None:
+    """Candle by candle, over gaps and longer than the buffer, every window equals the batch's to the bit."""
+    arrays = random_candles(
+        2200, seed=seed, gaps=tuple(gaps), start_ms=START_MS + offset * 60_000, quiet_share=0.1
+    )
+    compared = check(features, arrays, FeatureStream(features, WINDOW), 0)
+    assert compared > 0
+
+
+@pytest.mark.parametrize("features", SETS)
+def test_stream_equals_batch_on_real_candles(features: FeatureSet) -> None:
+    """The same over real candles with an exchange outage."""
+    arrays = read_candles(candle_file("binance-BTCUSDT-1m-2021-04-01_2021-07-31.parquet"))
+    hole = int(np.flatnonzero(np.diff(arrays.ts) != 60_000)[0])
+    assert check(features, arrays.rows(hole - 1000, hole + 1000), FeatureStream(features, WINDOW), 0) > 1000
+
+
+@pytest.mark.parametrize("features", SETS)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), cut=st.integers(800, 1500))
+def test_a_loaded_stream_goes_on_exactly(features: FeatureSet, seed: int, cut: int) -> None:
+    """A stream loaded with ``history_minutes`` candles is where an uninterrupted one would be."""
+    arrays = random_candles(1600, seed=seed)
+    stream = FeatureStream(features, WINDOW)
+    stream.load(arrays.rows(cut - features.history_minutes(WINDOW), cut))
+    assert stream.ready
+    whole = features.compute(arrays)
+    np.testing.assert_array_equal(stream.window(), whole.matrix[cut - WINDOW : cut])
+    assert check(features, arrays, stream, cut) == 1600 - cut
+
+
+def test_a_gap_in_what_is_loaded_empties() -> None:
+    """What lies before a gap in the loaded candles is forgotten."""
+    features = feature_set("scalping-v1")
+    arrays = random_candles(700, seed=2, gaps=(400,))
+    stream = FeatureStream(features, WINDOW)
+    stream.load(arrays)
+    assert stream.ready
+    np.testing.assert_array_equal(stream.window(), features.compute(arrays.rows(400, 700)).matrix[-WINDOW:])
+    stream.load(arrays.rows(0, 450))
+    assert not stream.ready
+
+
+def test_loading_nothing_empties() -> None:
+    """Loading no candles leaves an empty stream that takes up any candle."""
+    stream = FeatureStream(feature_set("scalping-v1"), WINDOW)
+    arrays = random_candles(400, seed=2)
+    stream.load(arrays)
+    stream.load(arrays.rows(0, 0))
+    assert not stream.ready
+    assert stream.last_ts is None
+    assert not stream.append(*rows_of(arrays)[0])
+
+
+def test_an_old_candle_is_refused_and_changes_nothing() -> None:
+    """A candle that is not newer raises, and the window stays as it was."""
+    features = feature_set("scalping-v1")
+    arrays = random_candles(400, seed=2)
+    stream = FeatureStream(features, WINDOW)
+    stream.load(arrays)
+    before = stream.window().copy()
+    for row in rows_of(arrays)[-2:]:
+        with pytest.raises(DataError, match="after the one of"):
+            stream.append(*row)
+    assert stream.ready
+    np.testing.assert_array_equal(stream.window(), before)
