@@ -24,7 +24,7 @@ LEAST_VOLATILITY = 0.0003
 
 HORIZON_MINUTES = 15
 
-REFRESH_MINUTES = 3
+REFRESH_MINUTES = 2
 """A prediction changes its sign and size every so many minutes: a trade lasts longer than a minute."""
 
 

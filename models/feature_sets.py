@@ -160,7 +160,8 @@ def _quotients(close: Column, volume: Column, position: Column, tail: slice) -> 
     above[3], below[3] = ta.SMA(signed, 15)[tail], ta.SMA(volume, 15)[tail]
     above[4], below[4] = ta.SMA(signed, 60)[tail], mean_60
     least[0] = 1e-6
-    least[1:] = 1e-9 * mean_240 + 1e-300
+    # fmax, since a NaN of missing history would let a division by zero through.
+    least[1:] = np.fmax(1e-9 * mean_240, 0.0) + 1e-300
     small = below <= least
     below[small] = 1.0
     above[small] = 0.0

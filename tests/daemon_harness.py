@@ -76,6 +76,12 @@ class ListFeed:
         return
 
 
+async def drained(queue: asyncio.Queue[FeedEvent]) -> AsyncIterator[FeedEvent]:
+    """What comes through a queue, without an end."""
+    while True:
+        yield await queue.get()
+
+
 class Silent:
     """A log that keeps its lines."""
 
@@ -172,7 +178,7 @@ class Daemon:
                 last = at_ms
         queue.put_nowait(MarketTime(last + 5_000))
         stop = asyncio.Event()
-        running = asyncio.create_task(self.loop.run(queue, stop))
+        running = asyncio.create_task(self.loop.run(drained(queue), stop))
         while not queue.empty() and not running.done():
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from bot.exchange_client import SimControl, make_exchange, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
 from bot.ports import CandleClosed, Feed, FeedNotice, MarketTime
+from bot.simexchange.config import SimConfig
+from bot.simexchange.server import running
 from bot.simexchange.tape import write_tape
 from models.candle_arrays import CandleArrays
 
@@ -86,7 +88,7 @@ class Line:
             connect_to=self.address,
             ca_file=self.ca_file,
             rate_limited=False,
-            timeout_ms=3000,
+            timeout_ms=1000,
         )
         exchange.timeout_on_exit = 0
         return CcxtFeed(
@@ -100,17 +102,23 @@ class Line:
 
 
 @asynccontextmanager
-async def sim(folder: Path, tapes: Mapping[str, CandleArrays], *words: str) -> AsyncIterator[Line]:
-    """A simulated exchange as a process of its own, paced unless ``words`` say otherwise."""
-    arguments = ["--state-dir", str(folder / "state"), *([] if "--speed" in words else ["--speed", "0"])]
-    for name, bars in tapes.items():
-        path = folder / f"binanceusdm-{name}-1m-tape.parquet"
-        write_tape(path, bars)
-        arguments += ["--tape", str(path)]
+async def sim(folder: Path, tapes: Mapping[str, CandleArrays], **settings: Any) -> AsyncIterator[Line]:
+    """A simulated exchange on real sockets in this process, paced unless ``settings`` say otherwise."""
+    names = _write_tapes(folder, tapes)
+    async with running(SimConfig(**{"state_dir": folder, "tapes": names, "speed": 0, **settings})) as (
+        _,
+        end,
+    ):
+        yield Line((end.host, end.port), Path(end.ca_file), end.exchange_id)
+
+
+@asynccontextmanager
+async def sim_process(folder: Path, tapes: Mapping[str, CandleArrays], *words: str) -> AsyncIterator[Line]:
+    """The same as a process of its own, paced; ``words`` go on its command line."""
+    arguments = [word for path in _write_tapes(folder, tapes) for word in ("--tape", path)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "bot.simexchange",
+        *("-m", "bot.simexchange", "--state-dir", str(folder), "--speed", "0"),
         *arguments,
         *words,
         stdout=asyncio.subprocess.PIPE,
@@ -125,8 +133,15 @@ async def sim(folder: Path, tapes: Mapping[str, CandleArrays], *words: str) -> A
         await process.wait()
 
 
+def _write_tapes(folder: Path, tapes: Mapping[str, CandleArrays]) -> tuple[str, ...]:
+    paths = {name: folder / f"binanceusdm-{name}-1m-tape.parquet" for name in tapes}
+    for name, path in paths.items():
+        write_tape(path, tapes[name])
+    return tuple(map(str, paths.values()))
+
+
 class TcpProxy:
-    """A line between a client and a server that can be cut, refuse, or go silent both ways."""
+    """A line between a client and a server that can be cut, refuse, or go silent."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -139,7 +154,7 @@ class TcpProxy:
         self.accepted = 0
         self.address = ("127.0.0.1", 0)
 
-    async def __aenter__(self) -> TcpProxy:
+    async def __aenter__(self) -> Self:
         """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.address = self._server.sockets[0].getsockname()[:2]
@@ -161,11 +176,9 @@ class TcpProxy:
         self._writers.clear()
 
     def stall(self) -> None:
-        """Hold back every byte; connections stay open and new ones are accepted."""
+        """Hold back every byte of the connections that there are; they stay open, and new ones work."""
         self._flows.clear()
-
-    def flow(self) -> None:
-        """Let bytes pass again."""
+        self._flows = asyncio.Event()
         self._flows.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -176,14 +189,16 @@ class TcpProxy:
         there, back = await asyncio.open_connection(*self._target)
         self._writers |= {writer, back}
         for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+            task = asyncio.create_task(self._pump(source, sink, self._flows))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         try:
             while data := await source.read(65536):
-                await self._flows.wait()
+                await flows.wait()
                 sink.write(data)
                 await sink.drain()
         except OSError:

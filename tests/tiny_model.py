@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def write_tiny_model(
     output_scale: float = 0.5,
     weights: np.ndarray | None = None,
     recipe: str = "tiny",
+    extra: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write an artifact that ``load_forecaster`` takes and return its folder.
 
@@ -63,6 +65,7 @@ def write_tiny_model(
         "calibration.json": Calibration(1.5, 1000).to_json(),
         "recipe.json": recipe_json,
         "metrics.json": canonical_json({}),
+        **(extra or {}),
     }
     return write_artifact(root, passport, files)
 

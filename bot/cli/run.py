@@ -85,9 +85,7 @@ def run(
         )
     predictor = None
     if predictions is not None:
-        from bot.daemon.stored_predictions import StoredPredictor
-
-        predictor = StoredPredictor(read_predictions(predictions))
+        predictor = stored_predictor(predictions, tape or [])
     asyncio.run(run_bot(settings, sim=plan, predictor=predictor))
 
 
@@ -111,3 +109,20 @@ def daemon_settings(files: list[Path], flags: dict[str, Any], assignments: list[
         logs = settings.logs.model_copy(update={"file": settings.state_dir / LOG_FILE})
         settings = settings.model_copy(update={"logs": logs})
     return settings
+
+
+def stored_predictor(predictions: Path, tapes: list[str]) -> Any:
+    """A predictor that reads forecasts from a file, checked against the tapes.
+
+    Raises:
+        UsageError: There is no tape; DataError: the file is wrong, or belongs to other candles.
+    """
+    from backtests.predictions_file import read_predictions
+    from bot.candles.store import parse_tape, read_candles
+    from bot.daemon.stored_predictions import StoredPredictor
+    from bot.errors import UsageError
+
+    if not tapes:
+        raise UsageError("--predictions belongs to --tape: forecasts of the past can't be traded today")
+    candles = {symbol: read_candles(path) for symbol, path in map(parse_tape, tapes)}
+    return StoredPredictor(read_predictions(predictions, candles).columns)

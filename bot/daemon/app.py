@@ -7,6 +7,7 @@ Start: lock the state folder, open the journal, load and verify the model, conne
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import signal
 from contextlib import AsyncExitStack
@@ -22,14 +23,15 @@ from bot.daemon.funding import FundingRateSource
 from bot.daemon.lock import state_lock
 from bot.daemon.loop import TradingLoop
 from bot.daemon.recovery import recover
-from bot.daemon.supervisor import Pump, SimMinder
+from bot.daemon.supervisor import SimMinder
 from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
 from bot.errors import BotError
 from bot.exchange_client import Exchange, SimControl, mapped, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
+from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
 from bot.logs import configure, get_logger
-from bot.ports import Clock, FeedEvent, Predictor
+from bot.ports import Clock, Feed, Predictor
 from bot.settings import Settings
 from strategies import strategy_factory
 
@@ -102,7 +104,8 @@ async def _trade(
         )
     )
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
-    feed = _feed(settings, exchange, clock)
+    control = SimControl(exchange)
+    feed = await _feed(settings, exchange, clock, control)
     stack.push_async_callback(feed.close)
     await feed.open()
     instruments = await feed.instruments()
@@ -141,7 +144,7 @@ async def _trade(
         equity=round(engine.account.equity(), 2),
         positions=len(engine.account.positions()),
     )
-    await _drive(loop, Pump(feed), minder, stop, settings)
+    await _drive(loop, feed, minder, stop, settings)
     journal.note("service.stopped", wall_ms(), {"batches": loop.batch_count})
     log.info("service.stopped", batches=loop.batch_count, equity=round(engine.account.equity(), 2))
     return RunOutcome(
@@ -150,14 +153,10 @@ async def _trade(
 
 
 async def _drive(
-    loop: TradingLoop, pump: Pump, minder: SimMinder, stop: asyncio.Event, settings: Settings
+    loop: TradingLoop, feed: Feed, minder: SimMinder, stop: asyncio.Event, settings: Settings
 ) -> None:
-    """Run loop and feed side by side; the first of them that fails ends the run with its error."""
-    events: asyncio.Queue[FeedEvent] = asyncio.Queue()
-    tasks: list[asyncio.Task[Any]] = [
-        asyncio.create_task(loop.run(events, stop), name="loop"),
-        asyncio.create_task(pump.run(events), name="feed"),
-    ]
+    """Run the loop, and beside it what watches a simulated exchange; the first that fails ends the run."""
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop.run(feed.events(), stop), name="loop")]
     if settings.exchange.simulated:
         tasks.append(asyncio.create_task(minder.watch(stop, paced=settings.exchange.paced), name="simulator"))
     try:
@@ -187,9 +186,13 @@ def _engine(settings: Settings, run_id: str, instruments: dict[Symbol, Instrumen
     return TradingEngine(config, factory)
 
 
-def _feed(settings: Settings, exchange: Exchange, clock: Clock) -> CcxtFeed:
+async def _feed(settings: Settings, exchange: Exchange, clock: Clock, control: SimControl) -> CcxtFeed:
+    """The feed, as patient as the speed of the market allows."""
+    timing = FeedTiming(stall_seconds=settings.exchange.stall_seconds)
+    if settings.exchange.simulated:
+        timing = FeedTiming.at_speed((await control.clock())["speed"])
     return CcxtFeed(
-        exchange, settings.exchange.symbols, clock=clock, stall_seconds=settings.exchange.stall_seconds
+        exchange, settings.exchange.symbols, clock=clock, random=random.SystemRandom().random, timing=timing
     )
 
 

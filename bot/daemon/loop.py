@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from bot.core.engine import TradingEngine
@@ -77,32 +77,27 @@ class TradingLoop:
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
 
-    async def run(self, events: asyncio.Queue[FeedEvent], stop: asyncio.Event) -> None:
-        """Take events until told to stop; what was taken is finished first."""
+    async def run(self, events: AsyncIterator[FeedEvent], stop: asyncio.Event) -> None:
+        """Take events until told to stop or until there are no more; what was taken is finished first."""
         stopping = asyncio.ensure_future(stop.wait())
+        coming: asyncio.Future[FeedEvent | None] | None = None
         try:
             while not stop.is_set():
-                event = await self._next_event(events, stopping)
-                if event is not None:
+                # One request for the next event stays out over any number of deadlines: to cancel it would
+                # end the generator.
+                coming = coming or asyncio.ensure_future(_next(events))
+                waiting: set[asyncio.Future[Any]] = {coming, stopping}
+                await asyncio.wait(waiting, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    event, coming = coming.result(), None
+                    if event is None:
+                        return
                     self._take(event)
                 await self._decide_ready()
         finally:
             stopping.cancel()
-
-    async def _next_event(
-        self, events: asyncio.Queue[FeedEvent], stopping: asyncio.Future[Any]
-    ) -> FeedEvent | None:
-        """The next event, or None when a deadline passes or the loop shall stop."""
-        if not events.empty():
-            return events.get_nowait()
-        getting = asyncio.ensure_future(events.get())
-        try:
-            await asyncio.wait(
-                {getting, stopping}, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
-            )
-            return getting.result() if getting.done() else None
-        finally:
-            getting.cancel()
+            if coming is not None:
+                coming.cancel()
 
     def _patience(self) -> float | None:
         """Seconds to sleep at most."""
@@ -200,3 +195,8 @@ class TradingLoop:
         if last.source == "stream":
             self.latencies_ns.append(committed_ns - last.received_at_ns)
         tell_batch(self._log, batch.missing, record, (committed_ns - last.received_at_ns) // 1000)
+
+
+async def _next(events: AsyncIterator[FeedEvent]) -> FeedEvent | None:
+    """The next event, None after the last."""
+    return await anext(events, None)

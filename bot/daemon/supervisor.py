@@ -1,4 +1,4 @@
-"""What runs beside the loop: the pump that carries the feed's events to it, and the minder of a simulated exchange."""
+"""What runs beside the loop: keeping step with a simulated exchange."""
 
 from __future__ import annotations
 
@@ -6,21 +6,8 @@ import asyncio
 
 from bot.core.market import MINUTE_MS
 from bot.exchange_client import SimControl
-from bot.ports import Feed, FeedEvent
 
 WATCH_SECONDS = 0.25
-
-
-class Pump:
-    """Moves events from a feed to the loop's queue, so that the loop can wait for events and deadlines alike."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    async def run(self, events: asyncio.Queue[FeedEvent]) -> None:
-        """Until the feed ends; what it raises ends the daemon."""
-        async for event in self._feed.events():
-            events.put_nowait(event)
 
 
 class SimMinder:

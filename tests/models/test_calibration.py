@@ -57,7 +57,9 @@ def test_too_little_is_refused(z: np.ndarray) -> None:
         fit_calibration(z, z > 0, horizon=1)
 
 
-@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"slope": "x", "samples": 1}', b'{"slope": -1, "samples": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b'{"slope": "x", "samples": 1}', b'{"slope": -1, "samples": 1}']
+)
 def test_a_document_that_is_no_calibration_is_refused(content: bytes) -> None:
     """Missing fields and a negative slope raise; what was written reads back."""
     with pytest.raises(ModelError, match=r"calibration\.json"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def sample(count: int, seed: int) -> Sample:
     )
 
 
-def report(moments: Sample, expected: np.ndarray, probability: np.ndarray) -> dict:
+def report(moments: Sample, expected: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     """The report of one model, with a logistic regression that knows nothing."""
     model = Forecast("model", expected, expected, probability)
     return evaluate(moments, model, 0.5, np.full(len(expected), 0.5001))
@@ -76,7 +78,9 @@ def test_baselines_stand_beside_the_model() -> None:
     right = np.sign(moments.last_return[moved]) == np.sign(moments.realized[moved])
     assert found["last_return_sign"]["direction_accuracy"] == pytest.approx(right.mean())
     assert found["base_rate"]["log_loss_gain_millinats"] == 0.0
-    assert found["logistic_regression"]["direction_accuracy"] == pytest.approx((moments.realized[moved] > 0).mean())
+    assert found["logistic_regression"]["direction_accuracy"] == pytest.approx(
+        (moments.realized[moved] > 0).mean()
+    )
 
 
 def test_level_metrics_stand_beside_persistence_and_legacy_is_labelled() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +22,7 @@ WINDOW = 60
 SETS = [pytest.param(found, id=tag) for tag, found in FEATURE_SETS.items()]
 
 
-def rows_of(arrays: CandleArrays) -> list[tuple]:
+def rows_of(arrays: CandleArrays) -> list[tuple[Any, ...]]:
     """One tuple a candle, as ``append`` takes them."""
     columns = (arrays.ts, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
     return list(zip(*(column.tolist() for column in columns), strict=True))

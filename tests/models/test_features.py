@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,9 @@ def test_a_gap_starts_anew(features: FeatureSet) -> None:
 @pytest.mark.parametrize("features", SETS)
 def test_real_candles_with_an_outage(features: FeatureSet) -> None:
     """Real candles give finite rows everywhere but in the 240 minutes after the start and after the outage."""
-    arrays = read_candles(candle_file("binance-BTCUSDT-1m-2021-04-01_2021-07-31.parquet")).rows(20_000, 60_000)
+    arrays = read_candles(candle_file("binance-BTCUSDT-1m-2021-04-01_2021-07-31.parquet")).rows(
+        20_000, 60_000
+    )
     found = features.compute(arrays)
     expected = np.ones(len(arrays), np.bool_)
     starts = [start for start, _ in segments(arrays.ts)]
@@ -129,12 +132,14 @@ def test_an_early_start_is_soon_forgotten() -> None:
         ({"volume": lambda c: np.where(np.arange(len(c)) == 2, -1.0, c)}, "volume .* row 2"),
     ],
 )
-def test_malformed_candles_are_refused(change: dict, sentence: str) -> None:
+def test_malformed_candles_are_refused(change: dict[str, Any], sentence: str) -> None:
     """Candles that no market shows are refused, naming column and row."""
     arrays = random_candles(10, seed=1)
     ((name, alter),) = change.items()
     with pytest.raises(DataError, match=sentence):
-        feature_set("scalping-v1").compute(dataclasses.replace(arrays, **{name: alter(getattr(arrays, name))}))
+        feature_set("scalping-v1").compute(
+            dataclasses.replace(arrays, **{name: alter(getattr(arrays, name))})
+        )
 
 
 @pytest.mark.parametrize("features", SETS)
@@ -148,5 +153,5 @@ def test_short_series_have_no_valid_row(features: FeatureSet, count: int) -> Non
 
 def test_an_unknown_feature_set_is_refused() -> None:
     """A tag that this program does not know is a model error that lists the known ones."""
-    with pytest.raises(ModelError, match="scalping-v2.*scalping-v1"):
+    with pytest.raises(ModelError, match=r"scalping-v2.*scalping-v1"):
         feature_set("scalping-v2")

@@ -30,9 +30,12 @@ def test_pandas_is_not_imported() -> None:
 def test_the_package_works_afterwards_and_before() -> None:
     """Whichever is imported first, the indicators and TA-Lib itself give the same numbers, Series included."""
     for order in ("import models.indicators as ta, talib", "import talib, models.indicators as ta"):
-        assert run(
-            f"{order}\n"
-            "import numpy as np, pandas as pd\n"
-            "x = np.sin(np.arange(100.0)) + 2\n"
-            "print((ta.RSI(x, 14)[20:] == talib.RSI(x, 14)[20:]).all(), talib.RSI(pd.Series(x), 14).iloc[-1] == ta.RSI(x, 14)[-1])"
-        ) == "True True"
+        assert (
+            run(
+                f"{order}\n"
+                "import numpy as np, pandas as pd\n"
+                "x = np.sin(np.arange(100.0)) + 2\n"
+                "print((ta.RSI(x, 14)[20:] == talib.RSI(x, 14)[20:]).all(), talib.RSI(pd.Series(x), 14).iloc[-1] == ta.RSI(x, 14)[-1])"
+            )
+            == "True True"
+        )

@@ -80,7 +80,7 @@ def test_a_file_is_named_when_it_is_wrong(tmp_path: Path) -> None:
     del document["surprise"]
     path.write_text(yaml.safe_dump(document))
     assert load_recipe(str(path)).name == "mine"
-    with pytest.raises(ConfigError, match="no recipe 'unheard-of'.*scalping"):
+    with pytest.raises(ConfigError, match=r"no recipe 'unheard-of'.*scalping"):
         load_recipe("unheard-of")
 
 

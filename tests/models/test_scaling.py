@@ -16,9 +16,7 @@ COLUMNS = ("close", "volume", "constant")
 def rows(seed: int, count: int = 500) -> np.ndarray:
     """Columns of very different size, one without spread."""
     rng = np.random.default_rng(seed)
-    return np.column_stack(
-        [rng.normal(30_000, 500, count), rng.lognormal(1, 2, count), np.full(count, 7.1)]
-    )
+    return np.column_stack([rng.normal(30_000, 500, count), rng.lognormal(1, 2, count), np.full(count, 7.1)])
 
 
 @pytest.mark.training

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,7 +59,7 @@ def test_no_slice_sees_another(counts: list[int], offsets: list[int], horizon: i
         order.insert(2, slices.calibrate)
     else:
         assert slices.calibrate == slices.early_stop
-    for earlier, later in zip(order[:-1], order[1:], strict=True):
+    for earlier, later in itertools.pairwise(order):
         last_label = times[within(times, earlier)].max() + horizon * MINUTE_MS
         first_row = times[within(times, later)].min() - (window - 1) * MINUTE_MS
         assert first_row > last_label

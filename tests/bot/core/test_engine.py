@@ -134,11 +134,13 @@ def test_every_reason_to_hold_has_its_word() -> None:
     assert hold(made.step(minute_of(8, QUIET))) == "quiet"
     on_time = replace(minute_of(9, UP), now_ms=at(10) + 90_000)
     assert hold(made.step(on_time)) is None
+    made.engine.observe([candle(10)])
+    assert hold(made.engine.decide([predicted(11, UP)], at(11))) == "order_pending"
     made.engine.settle(
         [Unknown(made.decisions[-1].approved[0].intent.client_order_id, PERPETUAL, at(10), "?")]
     )
-    made.engine.observe([candle(10)])
-    assert hold(made.engine.decide([predicted(11, UP)], at(11))) == "order_unknown"
+    made.engine.observe([candle(11)])
+    assert hold(made.engine.decide([predicted(12, UP)], at(12))) == "order_unknown"
     assert made.engine.open_orders(PERPETUAL)[0].state is OrderState.UNKNOWN
 
 

@@ -84,7 +84,6 @@ def test_a_random_run_is_worth_testing_with() -> None:
         "stale_prediction",
         "late_candle",
         "no_prediction",
-        "order_pending",
         "quiet",
         "kept",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -124,7 +125,7 @@ def test_a_candle_closes_a_minute_after_it_opened() -> None:
         ({"volume": -0.1}, "volume is negative"),
     ],
 )
-def test_every_fault_of_a_candle_is_named(changes: dict[str, float], fault: str | None) -> None:
+def test_every_fault_of_a_candle_is_named(changes: dict[str, Any], fault: str | None) -> None:
     """A sound candle has none; each broken rule has its sentence."""
     sound = Candle(PERPETUAL, 0, 100.0, 102.0, 99.0, 101.0, 3.0)
     assert candle_fault(sound._replace(**changes)) == fault

@@ -53,7 +53,12 @@ def report(event: str, record: OrderRecord) -> Accepted | Rejected | Canceled | 
         return fill_of(INTENT, quantity=INTENT.quantity - record.filled_quantity or 1.0)
     if event == "accepted":
         return Accepted(*identity)
-    return {"canceled": Canceled, "rejected": Rejected, "unknown": Unknown}[event](*identity, "why")
+    ended: dict[str, type[Canceled | Rejected | Unknown]] = {
+        "canceled": Canceled,
+        "rejected": Rejected,
+        "unknown": Unknown,
+    }
+    return ended[event](*identity, "why")
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(S, EVENTS)))

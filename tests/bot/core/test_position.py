@@ -35,8 +35,9 @@ def test_a_position_is_the_sum_of_its_fills(
     rows: list[tuple[int, int, int]], digits: int, closing: bool
 ) -> None:
     """The quantity is exactly the decimal sum, flat exactly when the lots cancel, after any fills and flips."""
-    if closing and sum(row[0] for row in rows):
-        rows = [*rows, (-sum(row[0] for row in rows), 500, 0)]
+    total = sum(row[0] for row in rows)
+    if closing and total:
+        rows = [*rows, (-total, 500, 0)]
     position, lots = Position(PERPETUAL), 0
     for number, (count, cents, _) in enumerate(rows):
         position, _, _ = apply_fill(position, fill(count, digits, cents, number), "exit")
@@ -134,7 +135,8 @@ def test_a_flip_closes_and_opens_with_the_fee_split_by_quantity() -> None:
     position, gain, trade = apply_fill(position, fill(-3000, 3, 10_600, 2, 0.9), "turned")
     assert gain == 6.0
     assert trade is not None
-    assert (trade.quantity, trade.fees) == (1.0, pytest.approx(0.3))
+    assert trade.quantity == 1.0
+    assert trade.fees == pytest.approx(0.3)
     assert (position.quantity, position.entry_price, position.opened_at_ms) == (-2.0, 106.0, 2)
     assert position.fees == pytest.approx(0.6)
     assert (position.traded_quantity, position.realized, position.exit_notional) == (2.0, 0.0, 0.0)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.market import Candle
 from bot.core.window import Window
 from bot.errors import EngineProtocolError
 from tests.core_builders import candle
@@ -37,7 +38,8 @@ def test_an_old_candle_raises_and_changes_nothing(minute: int) -> None:
 @settings(deadline=None)
 def test_a_window_holds_the_last_contiguous_candles(steps: list[int], size: int) -> None:
     """After any gaps it holds what came since the last one, at most its size; a refill gives the same."""
-    window, minute, since_gap, seen = Window(size), 0, 0, []
+    window, minute, since_gap = Window(size), 0, 0
+    seen: list[Candle] = []
     for step in steps:
         minute += step
         contiguous = step == 1 or not seen

@@ -12,7 +12,7 @@ from bot.errors import StorageError
 from bot.journal.reader import JournalReader
 from bot.ports import BatchRecord, CandleClosed, CandleRevised, FeedEvent, FeedNotice, MarketTime
 from tests.core_builders import MIDNIGHT
-from tests.daemon_harness import Daemon, random_market, random_predictions
+from tests.daemon_harness import Daemon, drained, random_market, random_predictions
 
 
 async def test_a_batch_is_journaled_before_the_broker_gets_its_orders(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_late_and_revised_candles_are_told_and_never_traded_on(tmp_path: P
     ):
         queue.put_nowait(event)
     stop = asyncio.Event()
-    running = asyncio.create_task(daemon.loop.run(queue, stop))
+    running = asyncio.create_task(daemon.loop.run(drained(queue), stop))
     while not queue.empty() and not running.done():
         await asyncio.sleep(0.01)
     stop.set()
@@ -114,7 +114,7 @@ async def test_the_deadline_passes_by_market_time_alone(tmp_path: Path) -> None:
     assert daemon.loop is not None
     queue: asyncio.Queue[FeedEvent] = asyncio.Queue()
     stop = asyncio.Event()
-    running = asyncio.create_task(daemon.loop.run(queue, stop))
+    running = asyncio.create_task(daemon.loop.run(drained(queue), stop))
     queue.put_nowait(CandleClosed(candles[0], "stream", 0))
     queue.put_nowait(MarketTime(MIDNIGHT + MINUTE_MS + 4_000))
     await asyncio.sleep(0.15)

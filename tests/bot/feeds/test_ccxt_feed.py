@@ -11,16 +11,20 @@ import pytest
 from bot.core.market import MINUTE_MS, InstrumentKind
 from bot.errors import ConfigError, EngineProtocolError, TransientError
 from bot.feeds.timing import FeedTiming
+from bot.ports import FeedNotice
 from tests.feed_rig import START_MS, TcpProxy, candles_of, play, sim, stray_tasks, unified, walk
 
 BTC, ETH = unified("BTCUSDT"), unified("ETHUSDT")
+
+UNFLAGGED = FeedTiming(pace_seconds=0.05, market_speed=60)
+"""A bar tells no time but its own open: what is left unsaid has to be guessed from this machine's."""
 
 
 async def test_a_tape_with_holes_comes_exactly_once_and_in_order(tmp_path: Path) -> None:
     """Every candle of two tapes, one with a hole of its own and one they share, is delivered once, in order."""
     bars = {"BTCUSDT": walk("BTCUSDT", 60, [20, 21, 22, 40, 41]), "ETHUSDT": walk("ETHUSDT", 60, [40, 41])}
     expected = {unified(name): candles_of(name, rows, 10) for name, rows in bars.items()}
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line:
+    async with sim(tmp_path, bars, start_at="+10m") as line:
         feed = line.feed([BTC, ETH])
         await feed.open()
         played = await play(feed, line, expected)
@@ -36,7 +40,7 @@ async def test_two_hundred_symbols_closing_together_lose_nothing(tmp_path: Path)
     names = [f"SIM{number:03d}USDT" for number in range(200)]
     bars = {name: walk(name, 6) for name in names}
     expected = {unified(name): candles_of(name, bars[name], 2) for name in names}
-    async with sim(tmp_path, bars, "--start-at", "+2m") as line:
+    async with sim(tmp_path, bars, start_at="+2m") as line:
         feed = line.feed(list(expected))
         await feed.open()
         played = await play(feed, line, expected)
@@ -49,7 +53,7 @@ async def test_a_restart_gets_what_closed_before_it_subscribed(tmp_path: Path) -
     """Candles after ``start_from`` that closed before the subscription come first, by REST, none twice."""
     bars = {"BTCUSDT": walk("BTCUSDT", 40, [12, 13]), "ETHUSDT": walk("ETHUSDT", 40)}
     expected = {unified(name): candles_of(name, rows, 5) for name, rows in bars.items()}
-    async with sim(tmp_path, bars, "--start-at", "+30m") as line:
+    async with sim(tmp_path, bars, start_at="+30m") as line:
         feed = line.feed([BTC, ETH])
         await feed.open()
         for symbol in feed.symbols:
@@ -65,7 +69,7 @@ async def test_a_restart_gets_what_closed_before_it_subscribed(tmp_path: Path) -
 async def test_fetched_candles_count_as_catching_up_until_they_are_taken(tmp_path: Path) -> None:
     """A symbol leaves ``catching_up`` only when the consumer asks for what comes after its fetched candles."""
     bars = {"BTCUSDT": walk("BTCUSDT", 20)}
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line:
+    async with sim(tmp_path, bars, start_at="+10m") as line:
         feed = line.feed([BTC])
         await feed.open()
         feed.start_from(BTC, START_MS + 4 * MINUTE_MS)
@@ -84,8 +88,8 @@ async def test_without_flags_the_same_candles_come(tmp_path: Path) -> None:
     """Taken from what ccxt returns and confirmed by REST, a tape with a hole comes whole, with the same values."""
     bars = {"BTCUSDT": walk("BTCUSDT", 25, [15, 16]), "ETHUSDT": walk("ETHUSDT", 25)}
     expected = {unified(name): candles_of(name, rows, 10)[:-1] for name, rows in bars.items()}
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line:
-        feed = line.feed([BTC, ETH], flags=False)
+    async with sim(tmp_path, bars, start_at="+10m") as line:
+        feed = line.feed([BTC, ETH], UNFLAGGED, flags=False)
         await feed.open()
         played = await play(feed, line, expected)
         await feed.close()
@@ -96,7 +100,7 @@ async def test_without_flags_the_same_candles_come(tmp_path: Path) -> None:
 async def test_history_and_rules_come_as_the_exchange_has_them(tmp_path: Path) -> None:
     """History gives the tape's closed bars and no unfinished one; instruments and funding come with it."""
     bars = {"BTCUSDT": walk("BTCUSDT", 1500, [700])}
-    async with sim(tmp_path, bars, "--start-at", "+1400m") as line:
+    async with sim(tmp_path, bars, start_at="+1400m") as line:
         feed = line.feed([BTC])
         with pytest.raises(EngineProtocolError):
             await feed.history(BTC, START_MS, START_MS + MINUTE_MS)
@@ -139,8 +143,8 @@ async def test_an_exchange_that_is_down_is_a_transient_error(tmp_path: Path) -> 
 async def test_closing_leaves_nothing_behind(tmp_path: Path) -> None:
     """After ``close`` in the middle of a stream no task is left and the stream ends."""
     bars = {"BTCUSDT": walk("BTCUSDT", 30)}
-    before = asyncio.all_tasks()
-    async with sim(tmp_path, bars, "--start-at", "+10m", "--speed", "600") as line:
+    async with sim(tmp_path, bars, start_at="+10m", speed=600) as line:
+        before = asyncio.all_tasks()
         feed = line.feed([BTC], FeedTiming.at_speed(600))
         await feed.open()
         seen = 0
@@ -148,6 +152,7 @@ async def test_closing_leaves_nothing_behind(tmp_path: Path) -> None:
             seen += 1
             if seen == 10:
                 await feed.close()
+        await asyncio.sleep(0.1)  # the exchange's own end of the sockets
         assert stray_tasks(before) == []
         assert feed._exchange.session is None
 
@@ -160,7 +165,7 @@ async def _with_faults(
     expected = {
         unified(name): candles_of(name, rows, 10)[: 40 if flags else 39] for name, rows in bars.items()
     }
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line, TcpProxy(line.address) as proxy:
+    async with sim(tmp_path, bars, start_at="+10m") as line, TcpProxy(line.address) as proxy:
         feed = line.through(proxy).feed([BTC, ETH], timing, flags=flags)
         await feed.open()
         loop = asyncio.get_running_loop()
@@ -179,9 +184,6 @@ async def _with_faults(
                 loop.call_later(0.7, setattr, proxy, "refuses", False)
             elif fault == "stall":
                 proxy.stall()
-            elif fault == "stall a while":
-                proxy.stall()
-                loop.call_later(1.5, proxy.flow)
 
         played = await play(feed, line, expected, on_candle=on_candle)
         await feed.close()
@@ -200,9 +202,7 @@ async def test_cut_lines_lose_no_candle(tmp_path: Path) -> None:
 async def test_a_silent_line_is_found_and_dialled_anew(tmp_path: Path) -> None:
     """A connection that stays open and brings nothing is given up by the watchdog, and nothing is lost."""
     timing = FeedTiming(stall_seconds=0.6, pace_seconds=0.05, pace_most_seconds=0.5, market_speed=0)
-    closed, expected, names, _ = await _with_faults(
-        tmp_path, {15: "stall a while", 30: "stall a while"}, timing=timing
-    )
+    closed, expected, names, _ = await _with_faults(tmp_path, {15: "stall", 30: "stall"}, timing=timing)
     assert closed == expected
     assert "feed.stalled" in names
     assert "feed.reconnected" in names
@@ -211,32 +211,27 @@ async def test_a_silent_line_is_found_and_dialled_anew(tmp_path: Path) -> None:
 async def test_cut_lines_lose_no_candle_without_flags(tmp_path: Path) -> None:
     """The path of exchanges without flags keeps the same promise over cut lines."""
     at = {15: "cut", 20: "cut soon", 33: "down"}
-    closed, expected, _, _ = await _with_faults(tmp_path, at, timing=FeedTiming.at_speed(0), flags=False)
+    closed, expected, _, _ = await _with_faults(tmp_path, at, timing=UNFLAGGED, flags=False)
     assert closed == expected
 
 
 async def test_a_market_that_stands_still_is_not_dialled_anew(tmp_path: Path) -> None:
     """While the exchange's clock is held the silence is asked after over REST and the line is kept."""
     timing = FeedTiming(stall_seconds=0.3, pace_seconds=0.05, market_speed=0)
-    async with sim(tmp_path, {"BTCUSDT": walk("BTCUSDT", 30)}, "--start-at", "+10m") as line:
-        async with TcpProxy(line.address) as proxy:
-            feed = line.through(proxy).feed([BTC], timing)
-            await feed.open()
-            notices: list[object] = []
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(2):
-                    async for event in feed.events():
-                        notices += [event] if type(event).__name__ == "FeedNotice" else []
-            assert feed._stream._failures == 0
-            await feed.close()
-    assert notices == []
+    async with sim(tmp_path, {"BTCUSDT": walk("BTCUSDT", 30)}, start_at="+10m") as line:
+        feed = line.feed([BTC], timing)
+        await feed.open()
+        asyncio.get_running_loop().call_later(2, lambda: asyncio.ensure_future(feed.close()))
+        events = [event async for event in feed.events()]
+    assert len(events) > 3
+    assert [event for event in events if isinstance(event, FeedNotice)] == []
 
 
 async def test_a_frame_that_cannot_be_read_is_told_and_outlived(tmp_path: Path) -> None:
     """Malformed JSON and a kline without its flag are noticed, the receive loop lives, and no candle is lost."""
     bars = {"BTCUSDT": walk("BTCUSDT", 20)}
     expected = {BTC: candles_of("BTCUSDT", bars["BTCUSDT"], 10)}
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line:
+    async with sim(tmp_path, bars, start_at="+10m") as line:
         feed = line.feed([BTC])
         await feed.open()
 
@@ -259,7 +254,7 @@ async def test_a_lost_final_message_is_made_up_by_rest(tmp_path: Path) -> None:
     """Where the flagged message of a minute never comes, REST gives the same candle, and order is kept."""
     bars = {"BTCUSDT": walk("BTCUSDT", 30), "ETHUSDT": walk("ETHUSDT", 30)}
     expected = {unified(name): candles_of(name, rows, 10) for name, rows in bars.items()}
-    async with sim(tmp_path, bars, "--start-at", "+10m") as line:
+    async with sim(tmp_path, bars, start_at="+10m") as line:
         feed = line.feed([BTC, ETH])
         await feed.open()
         handle = feed._exchange.handle_ohlcv
