@@ -17,10 +17,9 @@ from bot.core.market import MINUTE_MS, Symbol
 from bot.errors import DataError
 from models.candle_arrays import CandleArrays
 
-HORIZON_KEY = b"horizon_minutes"
-"""Metadata of the file's schema that tells the distance predicted."""
-
 DEFAULT_HORIZON = 15
+"""Minutes, where the metadata of the file's schema does not tell ``horizon_minutes``."""
+
 _COLUMNS = ("ts", "expected_return", "probability_up", "symbol")
 
 
@@ -37,7 +36,8 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
 
     Columns: ``ts`` (int64, open time of the candle on whose close the prediction is known, ms),
     ``expected_return`` (fraction over the horizon), and where they exist ``probability_up`` (0 to 1; may be empty)
-    and ``symbol`` (needed when several symbols are traded).
+    and ``symbol`` (needed when several symbols are traded). The metadata of the schema may tell ``model_id`` and
+    ``horizon_minutes``.
 
     Returns:
         The predictions of the symbols in ``candles``, rounded to 1e-6, in order of time.
@@ -47,8 +47,9 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
             comes twice, or no prediction at all belongs to a candle; the sentence names file, column and row.
     """
     table = _read_table(path)
-    model_id = f"file:{path.stem}"
-    horizon = int((table.schema.metadata or {}).get(HORIZON_KEY, DEFAULT_HORIZON))
+    about = table.schema.metadata or {}
+    model_id = about.get(b"model_id", f"file:{path.stem}".encode()).decode(errors="replace")
+    horizon = _horizon(path, about.get(b"horizon_minutes"))
     ts = _times(path, table)
     expected = _fractions(path, table, "expected_return", low=-1.0, high=1.0)
     probability = (
@@ -86,6 +87,18 @@ def _read_table(path: Path) -> pa.Table:
     if not table.num_rows:
         raise DataError(f"{path}: it holds no predictions")
     return table
+
+
+def _horizon(path: Path, told: bytes | None) -> int:
+    if told is None:
+        return DEFAULT_HORIZON
+    try:
+        horizon = int(told)
+    except ValueError as error:
+        raise DataError(f"{path}: its metadata horizon_minutes is {told!r}, and must be a number") from error
+    if horizon < 1:
+        raise DataError(f"{path}: its metadata horizon_minutes is {horizon}, and must be positive")
+    return horizon
 
 
 def _times(path: Path, table: pa.Table) -> npt.NDArray[np.int64]:

@@ -60,6 +60,11 @@ def decision_line(decision: Decision) -> bytes:
     return _line({"event": "decision", **decision_to_json(decision)})
 
 
+def stored_decision_line(row: dict[str, Any]) -> bytes:
+    """The line of a decision that was stored as ``decision_to_json`` gave it."""
+    return _line({"event": "decision", **row})
+
+
 def outcome_lines(reports: Sequence[ExecutionReport], decisions: Sequence[Decision]) -> Iterator[bytes]:
     """The lines of one minute, without line ends."""
     for report in reports:

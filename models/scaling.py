@@ -101,14 +101,12 @@ def fit_scaler(kind: str, columns: tuple[str, ...], rows: Floats, *, clip: float
     low, high = rows.min(axis=0), rows.max(axis=0)
     if kind == "standard":
         offset, scale = rows.mean(axis=0), rows.std(axis=0)
-        # A constant column's computed deviation is rounding noise of its mean, not spread.
-        constant = scale <= 10.0 * np.finfo(np.float64).eps * np.maximum(np.abs(offset), 1e-300)
     elif kind == "minmax":
         offset, scale = low, high - low
-        constant = scale == 0.0
     else:
         raise ModelError(f"the scaler {kind!r} is not known (known: {', '.join(KINDS)})")
-    return Scaler(kind, columns, offset, np.where(constant, 1.0, scale), low, high, clip)
+    # A constant column's computed deviation is rounding noise of its mean, not spread.
+    return Scaler(kind, columns, offset, np.where(low == high, 1.0, scale), low, high, clip)
 
 
 def scaler_from_json(content: bytes) -> Scaler:

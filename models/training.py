@@ -6,6 +6,7 @@ the report comes from the test slice, through the exported graph that will trade
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bot.errors import BotError
+from bot.errors import BotError, ConfigError
 from models.assessment import assess
 from models.baselines import FILE_NAME as BASELINES_FILE
 from models.baselines import fit_baselines
@@ -32,6 +33,7 @@ from models.recipe import Recipe
 from models.registry import make_model_id, write_artifact
 from models.windows import gather
 
+_NEEDED = ("keras", "matplotlib", "sklearn", "tensorflow", "tf2onnx")
 _LIBRARIES = (
     "keras",
     "numpy",
@@ -89,10 +91,12 @@ def train(
         on_progress: Told of every phase, epoch and batch.
 
     Raises:
+        ConfigError: A library that only training needs is not installed.
         DataError: The candles are malformed or too few.
         ModelError: Training diverged, or the export does not say what the model says.
         StorageError: The disk refused.
     """
+    _require_libraries()
     seconds = _seconds(monotonic_ns)
     began = seconds()
     recipe = with_training(recipe, max_epochs=max_epochs, max_seconds=max_seconds, seed=seed)
@@ -145,6 +149,15 @@ def with_training(
     chosen = {key: value for key, value in changes.items() if value is not None}
     training = type(recipe.training).model_validate(recipe.training.model_dump() | chosen)
     return recipe.model_copy(update={"training": training})
+
+
+def _require_libraries() -> None:
+    """Say how to get what is missing before any work is done."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"training needs {', '.join(missing)}, which the bot runs without: install lstm-scalping-bot[train]"
+        )
 
 
 def _seconds(monotonic_ns: Callable[[], int]) -> Callable[[], float]:

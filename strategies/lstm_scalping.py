@@ -2,7 +2,7 @@
 
 Enter when the expected return exceeds both the threshold and the round-trip cost plus a margin, the RSI is not
 overbought (long) or oversold (short), and the MACD is on the same side. Leave at the stop, at the target, or when
-the forecast has turned by as much as an entry needs. Parameter sets and levels are those of the source system
+the forecast has turned by the threshold. Parameter sets and levels are those of the source system
 (``lstm_scalping`` default, aggressive, conservative).
 """
 

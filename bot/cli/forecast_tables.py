@@ -27,26 +27,29 @@ def print_report(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=_title(report), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("forecast", no_wrap=True)
-    for name in ("direction %", "95 %", "gain", "95 %", "MAE", "R²"):
+    for name in ("right %", "95 %", "gain", "95 %", "MAE", "R²"):
         table.add_column(name, justify="right", no_wrap=True)
     for key, name in _NAMES.items():
         metrics = report["forecasts"][key]
         table.add_row(
             name,
             _percent(metrics["direction_accuracy"]),
-            _range(metrics["direction_interval"], _percent),
-            _signed(metrics["log_loss_gain_millinats"]),
-            _range(metrics["log_loss_gain_interval"], _signed),
-            _number(metrics["mae_bps"], ".2f"),
-            _number(metrics["return_r2"], "+.4f"),
+            _range(metrics["direction_interval"], 100.0, ".1f"),
+            _number(metrics["log_loss_gain_millinats"], "+.2f"),
+            _range(metrics["log_loss_gain_interval"], 1.0, "+.1f"),
+            _number(metrics["mae_bps"], ".1f"),
+            _number(metrics["return_r2"], "+.3f"),
         )
     console = Console()
+    # Lines are wrapped for eyes only: a program that reads them finds each in one piece.
+    loose = not console.is_terminal
+    console.print(f"[bold]{_title(report)}[/]", highlight=False, soft_wrap=loose)
     console.print(table)
     for line in _footnotes(report):
-        console.print(line, highlight=False)
-    console.print(f"[bold]{report['verdict']['sentence']}[/]", highlight=False)
+        console.print(line, highlight=False, soft_wrap=loose)
+    console.print(f"[bold]{report['verdict']['sentence']}[/]", highlight=False, soft_wrap=loose)
 
 
 def _title(report: dict[str, Any]) -> str:
@@ -61,7 +64,7 @@ def _footnotes(report: dict[str, Any]) -> Iterator[str]:
     """What the columns mean, and the figures that mislead when they stand alone."""
     model = report["forecasts"]["model"]
     yield (
-        f"direction: sign of the forecast against the move from the last close, {report['ties']:,} ties left out; "
+        f"right: sign of the forecast against the move from the last close, {report['ties']:,} ties left out; "
         "gain: of log loss over the base rate, in millinats; MAE in bps and R² of returns, not of prices."
     )
     yield (
@@ -110,7 +113,7 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]
                 note=_note(state),
             )
             if state.phase == "epoch_ended" and not quiet:
-                console.print(f"{_phase(state)}: {_note(state)}", highlight=False)
+                console.print(f"{_phase(state)}: {_note(state)}", highlight=False, soft_wrap=True)
             elif state.phase in {"features", "export", "evaluation"} and not quiet and not live:
                 console.print(_phase(state), highlight=False)
 
@@ -147,10 +150,6 @@ def _percent(value: float | None) -> str:
     return _NONE if value is None else f"{value * 100:.2f}"
 
 
-def _signed(value: float | None) -> str:
-    return _NONE if value is None else f"{value:+.2f}"
-
-
-def _range(bounds: list[float] | None, form: Callable[[float | None], str]) -> str:
+def _range(bounds: list[float] | None, factor: float, form: str) -> str:
     """Both bounds of an interval."""
-    return _NONE if bounds is None else f"{form(bounds[0])} … {form(bounds[1])}"
+    return _NONE if bounds is None else f"{bounds[0] * factor:{form}} … {bounds[1] * factor:{form}}"

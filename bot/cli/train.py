@@ -183,7 +183,7 @@ def read_series(tapes: list[str], since: str | None, until: str | None) -> dict[
     from bot.candles.columns import concatenate
     from bot.candles.store import parse_tape, read_candles
 
-    bounds = (_moment_ms("--from", since, -(2**62)), _moment_ms("--to", until, 2**62))
+    bounds = (moment_ms("--from", since, -(2**62)), moment_ms("--to", until, 2**62))
     parts: dict[str, list[tuple[Path, CandleArrays]]] = {}
     for tape in tapes:
         symbol, path = parse_tape(tape)
@@ -232,7 +232,7 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
         workpiece.unlink(missing_ok=True)
 
 
-def _moment_ms(option: str, text: str | None, default: int) -> int:
+def moment_ms(option: str, text: str | None, default: int) -> int:
     """Read a day or a time as ms UTC."""
     from bot.candles.rawrows import time_ms
 

@@ -8,7 +8,8 @@
     REDUCING    same      same        TRADING*  HALTED    same      HALTED   TRADING
     HALTED      same      same        same      same      same      same     TRADING
 
-    * only when it was the day's loss that reduced, not a person's pause.
+    * only when it was the day's loss that reduced, not a person's pause. A pause while the day's loss reduces makes
+      it the person's.
 
 WARMING_UP, REDUCING and HALTED take no new risk; exits and protective orders work in all four. REDUCING ends by
 itself or by ``resume``; HALTED ends only by a person's ``resume``. The state survives a restart.

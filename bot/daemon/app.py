@@ -10,6 +10,7 @@ import asyncio
 import random
 import secrets
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ async def run_bot(
     sim: SimPlan | None = None,
     predictor: Predictor | None = None,
     stop: asyncio.Event | None = None,
+    instruments: Mapping[Symbol, Instrument] | None = None,
 ) -> RunOutcome:
     """Run the daemon until a signal, until ``stop``, or until the tape has ended where the plan says so.
 
@@ -67,6 +69,7 @@ async def run_bot(
         sim: Play this on a simulated exchange of our own; None connects as the settings say.
         predictor: Instead of the model that the settings name.
         stop: Set it to end the run.
+        instruments: Trading rules instead of those that the exchange tells.
 
     Raises:
         ConfigError, DataError, ModelError, StorageError: It can't start, or can't go on; nothing is half-written.
@@ -84,7 +87,8 @@ async def run_bot(
         journal.meta("simulated", str(settings.exchange.simulated).lower())
         configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
         _on_signals(stop)
-        return await _trade(settings, stack, journal, run_id, predictor or _load_model(settings), stop, sim)
+        predictor = predictor or _load_model(settings)
+        return await _trade(settings, stack, journal, run_id, predictor, stop, sim, instruments)
 
 
 async def _trade(
@@ -95,6 +99,7 @@ async def _trade(
     predictor: Predictor,
     stop: asyncio.Event,
     sim: SimPlan | None,
+    instruments: Mapping[Symbol, Instrument] | None,
 ) -> RunOutcome:
     log = get_logger("bot.daemon")
     log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
@@ -108,7 +113,7 @@ async def _trade(
     feed = await _feed(settings, exchange, clock, control)
     stack.push_async_callback(feed.close)
     await feed.open()
-    instruments = await feed.instruments()
+    instruments = instruments or await feed.instruments()
     engine = _engine(settings, run_id, instruments)
     funding = FundingRates(settings.costs.funding_rate)
     broker = PaperBroker(settings.costs.to_core(), instruments, funding)
@@ -172,7 +177,7 @@ async def _drive(
             raise result if isinstance(result, BotError) else mapped(result) from result
 
 
-def _engine(settings: Settings, run_id: str, instruments: dict[Symbol, Instrument]) -> TradingEngine:
+def _engine(settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument]) -> TradingEngine:
     config = EngineConfig(
         run_id=run_id,
         instruments=instruments,

@@ -75,6 +75,7 @@ class CcxtFeed:
             exchange,
             self.symbols,
             take_rows=None if self._parser else self._take_rows,
+            dialled=self._ask_soon,
             tell=self._tell,
             fail=self._queue.fail,
             timing=timing,
@@ -262,6 +263,9 @@ class CcxtFeed:
             self._tell("candle.gap_remains", {"symbol": track.symbol, **gap})
         track.next_ms = opened_at_ms + MINUTE_MS
         self._queue.put(CandleClosed(candle, event.source, received_at_ns))
+
+    def _ask_soon(self) -> None:
+        self._watch.ask_soon()
 
     def _see_time(self, at_ms: int) -> None:
         if self._watch.sees(at_ms):

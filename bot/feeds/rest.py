@@ -165,7 +165,12 @@ class RestReader:
         while rows and rows[0].opened_at_ms > since_ms:
             first_ms = rows[0].opened_at_ms
             limit = min((first_ms - since_ms) // MINUTE_MS, PAGE_LIMIT)
-            earlier, _ = await self._rows(symbol, since_ms, limit, strict=strict)
+            try:
+                earlier, _ = await self._rows(symbol, since_ms, limit, strict=strict)
+            except DataError:
+                if strict:
+                    raise
+                break  # nothing but rows that were refused already
             earlier = [row for row in earlier if row.opened_at_ms < first_ms]
             if not earlier:
                 break

@@ -35,6 +35,7 @@ class CandleStream:
         symbols: Unified names.
         take_rows: Where no hook reads the messages: called with a symbol and what ``watch_ohlcv`` returned.
             None where a hook does.
+        dialled: Called when a connection stands.
         tell: Called with the name and fields of a notice.
         fail: Called with what a retry cannot mend.
         timing: Waits.
@@ -47,6 +48,7 @@ class CandleStream:
         symbols: Sequence[Symbol],
         *,
         take_rows: Callable[[Symbol, Rows], None] | None,
+        dialled: Callable[[], None],
         tell: Callable[[str, dict[str, Any]], None],
         fail: Callable[[BaseException], None],
         timing: FeedTiming,
@@ -55,6 +57,7 @@ class CandleStream:
         self._exchange = exchange
         self._symbols = tuple(symbols)
         self._take_rows = take_rows
+        self._dialled = dialled
         self._tell = tell
         self._fail = fail
         self._timing = timing
@@ -194,7 +197,9 @@ class CandleStream:
 
         def on_connected(of: Any) -> None:
             connected(of)
-            if self._exchange.clients.get(of.url) is not of:
+            if self._exchange.clients.get(of.url) is of:
+                self._dialled()
+            else:
                 self._close_later(of)
 
         client.on_connected_callback = on_connected

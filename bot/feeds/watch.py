@@ -58,6 +58,7 @@ class Watch:
         self._seen_ns = 0
         self._late_at_ms = LOOK_AGAIN_MS
         self._wake = asyncio.Event()
+        self._unsure = False
         self._question: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -73,8 +74,17 @@ class Watch:
         self._market_ms = at_ms
         self._seen_ns = self._monotonic_ns()
         if at_ms >= self._late_at_ms:
-            self._wake.set()
+            if self._late_at_ms == LOOK_AGAIN_MS:
+                self._wake.set()
+            else:
+                # At once: whoever is told this time must find the late symbols among those catching up.
+                self._ask_for_late(self._seen_ns)
         return True
+
+    def ask_soon(self) -> None:
+        """Learn the exchange's time now: a line was dialled, and what closed meanwhile may have been missed."""
+        self._unsure = True
+        self._wake.set()
 
     async def run(self) -> None:
         """Look around once a second (more often where time runs faster) and when a close is long enough past."""
@@ -118,6 +128,9 @@ class Watch:
         stalled_ns = now_ns - int(self._timing.stall_seconds * 1e9)
         if any(track.heard_ns < stalled_ns for track in self._tracks):
             return self._examine_silence
+        if self._unsure:
+            self._unsure = False
+            return self._ask_time
         # No message for a while, and by the local count a close should be past: then ask for the time.
         speed = self._timing.market_speed
         guess_ms = self._market_ms + int((now_ns - self._seen_ns) / 1e6 * speed)

@@ -25,6 +25,7 @@ from bot.simexchange.binance_stream import StreamHub
 from bot.simexchange.conductor import Conductor
 from bot.simexchange.config import Market, SimConfig
 from bot.simexchange.control import SimControlApi
+from bot.simexchange.occupancy import occupied
 from bot.simexchange.tls import server_context
 
 log = logging.getLogger(__name__)
@@ -90,8 +91,15 @@ class SimServer:
 @asynccontextmanager
 async def running(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint]]:
     """Serve in this process for the time of the block; ``server.playing`` is the task that moves the market."""
-    server = SimServer(config)
     _make_folder(config.sim_dir)
+    async with occupied(config.sim_dir), _serving(config) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _serving(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint]]:
+    """The exchange itself, once its folder is its own."""
+    server = SimServer(config)
     if config.resume and server.conductor.restore():
         log.info("going on from %d", server.conductor.now_ms())
     ca_file = (config.sim_dir / "ca.pem").absolute()

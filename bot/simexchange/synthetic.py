@@ -14,7 +14,11 @@ The model, per symbol, with minutes t and all noises of mean 0 and variance 1:
 - high and low: the extremes of a Brownian bridge from open to close (Glasserman 2003, section 6.4); prices on the
   tick; each bar opens at the close before it.
 
-%(MEASURED)s
+Measured over the first 120 days of seeds 1 and 2, BTC, ETH and SOL: a minute's return has a standard deviation
+of 8.6, 9.7 and 11.3 bps, a quarter of an hour's of 43, 48 and 57 bps. The 15-minute log return has an R² of 0.12
+to 0.14 against the known drift (`SyntheticSource.drifts` times (1 - phi^15) / (1 - phi)) and the same sign in 60
+to 61 % of cases; a linear regression on the last 60 returns, fitted on the first half, reaches 0.09 to 0.12 on the
+second. No real market is that kind.
 
 Everything is a function of (seed, symbol, minute): what is made does not depend on which other symbols are
 played, nor on what was asked for before. Days are made in order from the origin, 2024-01-01, and kept.

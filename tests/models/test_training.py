@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.errors import DataError, ModelError
+from bot.errors import ConfigError, DataError, ModelError
 from bot.inference import predict_series
 from models.assessment import evaluate_artifact
 from models.fitting import TrainingProgress
@@ -172,3 +172,15 @@ def test_an_interrupt_keeps_the_best_epoch(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="interrupted before the first epoch"):
         fit_small(tmp_path / "first", on_progress=interrupt(1))
     assert not (tmp_path / "first").exists()
+
+
+def test_missing_libraries_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the daemon's libraries are installed, training says at once what it needs."""
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorflow" else found(name)
+    )
+    with pytest.raises(ConfigError, match=r"needs tensorflow, .*\[train\]"):
+        fit_small(tmp_path)

@@ -176,3 +176,14 @@ def test_without_a_mark_the_entry_price_stands_in() -> None:
     assert (account.mark_price(SPOT), account.equity()) == (100.0, 1000.0)
     assert [position.symbol for position in account.positions()] == [SPOT]
     assert account.notional(PERPETUAL) == account.value(PERPETUAL) == 0.0
+
+
+def test_the_total_notional_adds_longs_and_shorts() -> None:
+    """Sizes add up whatever their side, at the mark where one was seen, else at the entry price."""
+    account = new_account(1000.0)
+    account.apply_fill(fill(SPOT, 1000, 10_000), "")
+    account.apply_fill(fill(PERPETUAL, -2000, 10_000), "")
+    assert account.total_notional() == 300.0
+    account.mark(PERPETUAL, 90.0)
+    assert account.total_notional() == 280.0
+    assert account.total_notional() == account.notional(SPOT) + account.notional(PERPETUAL)

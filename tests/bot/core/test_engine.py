@@ -179,6 +179,23 @@ def test_decisions_come_in_the_order_of_names_and_share_the_limits() -> None:
     assert [decision.approved[0].intent.quantity for decision in decisions] == [40.0, 40.0, 10.0]
 
 
+def test_an_entry_that_filled_in_part_counts_once_against_the_limits() -> None:
+    """What is held and the rest that is on its way make the whole: another symbol gets what is left, to the lot."""
+    symbols = (PERPETUAL, SPOT)
+    made = begun(symbols, limits=RiskLimits(max_total_notional_fraction=0.3))
+    made.step(Minute(minute_of(2, None, symbols).candles, (predicted(3, UP),), at(3)))
+    (entry,) = (record.intent for record in made.engine.open_orders(PERPETUAL))
+    assert entry.quantity == 20.0
+    made.engine.settle([fill_of(entry, quantity=5.0)])
+    made.engine.observe(minute_of(3, None, symbols).candles)
+    held, other = made.engine.decide([predicted(4, UP, symbol) for symbol in symbols], at(4))
+    assert held.hold_reason == "order_pending"
+    assert [sent.intent.quantity for sent in other.approved] == [10.0]
+    made.engine.settle([Canceled(entry.client_order_id, PERPETUAL, at(4), "why")])
+    assert made.engine.open_orders(PERPETUAL) == []
+    assert made.engine.account.position(PERPETUAL).quantity == 5.0
+
+
 def test_spot_can_not_go_short() -> None:
     """The wish is refused by name."""
     made = begun((SPOT,))

@@ -37,7 +37,7 @@ async def watching(exchange: Any, *symbols: str) -> AsyncIterator[None]:
 async def _clock_when(control: SimControl, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Ask for the clock until it meets a condition."""
     async with asyncio.timeout(10):
-        while not condition(state := await control.clock()):  # noqa: ASYNC110 - the exchange sends no event for it
+        while not condition(state := await control.clock()):
             await asyncio.sleep(0.01)
     return state
 

@@ -89,7 +89,7 @@ async def test_the_loss_of_ones_own_parent_is_noticed(tmp_path: Path, make_tape)
     parent.kill()
     await parent.wait()
     async with asyncio.timeout(10):
-        while (tmp_path / "sim" / "endpoint.json").exists():  # noqa: ASYNC110 - removed by an orderly end only
+        while (tmp_path / "sim" / "endpoint.json").exists():
             await asyncio.sleep(0.05)
 
 

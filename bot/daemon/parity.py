@@ -1,0 +1,86 @@
+"""The daemon's own decision stream on a tape: real process parts, real sockets, one candle at a time.
+
+``bot verify-parity`` compares it with what the backtest engines decide on the same tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from backtests.replay_driver import RecordedBatch
+from backtests.stream import report_line, stored_decision_line
+from bot.core.engine import EngineConfig
+from bot.core.market import Symbol
+from bot.core.prediction import Prediction
+from bot.core.records import report_from_json
+from bot.daemon.app import RunOutcome, run_bot
+from bot.daemon.tape import SimPlan
+from bot.journal.journal import SqliteJournal
+from bot.journal.reader import JournalReader, StoredBatch
+from bot.ports import Predictor
+from bot.settings import Settings
+
+
+async def run_on_tapes(
+    settings: Settings,
+    config: EngineConfig,
+    tapes: Mapping[Symbol, Path],
+    predictor: Predictor,
+    *,
+    funding: tuple[str, ...] = (),
+) -> RunOutcome:
+    """Run the whole daemon over tapes, as fast as it keeps up, into an empty state folder.
+
+    Args:
+        settings: Whose costs, risk, sizing, strategy and money must be those of ``config``.
+        config: The run id and the rules that the other engines use.
+        tapes: Parquet file of each symbol.
+        predictor: Predicts candle by candle.
+        funding: Parquet files of funding rates.
+    """
+    journal = SqliteJournal(settings.journal_path)
+    journal.meta("run_id", config.run_id)
+    journal.close()
+    plan = SimPlan(
+        tapes=tuple(f"{symbol}={path}" for symbol, path in tapes.items()),
+        speed=0,
+        until_end=True,
+        funding=funding,
+    )
+    return await run_bot(settings, sim=plan, predictor=predictor, instruments=config.instruments)
+
+
+def decision_stream(journal_path: Path) -> Callable[[], Iterator[bytes]]:
+    """The lines of a journal, as ``backtests.stream`` writes those of a backtest."""
+
+    def lines() -> Iterator[bytes]:
+        for batch in JournalReader(journal_path).batches():
+            for row in batch.reports:
+                line = report_line(report_from_json(row))
+                if line is not None:
+                    yield line
+            for row in batch.decisions:
+                yield stored_decision_line(row)
+
+    return lines
+
+
+def recorded_batches(journal_path: Path) -> Iterator[RecordedBatch]:
+    """What went into the daemon's engine, for the replay."""
+    for batch in JournalReader(journal_path).batches():
+        yield RecordedBatch(
+            tuple(batch.candles),
+            tuple(report_from_json(row) for row in batch.reports),
+            tuple(_predictions(batch)),
+            batch.now_ms,
+        )
+
+
+def _predictions(batch: StoredBatch) -> Iterator[Prediction]:
+    """The predictions that the decisions of a batch hold."""
+    for row in batch.decisions:
+        made: dict[str, Any] | None = row["prediction"]
+        if made is not None:
+            yield Prediction(**made)
