@@ -10,7 +10,7 @@ import csv
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +58,9 @@ class ReportFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._decisions.close()
+        # What was not written yet is thrown away with the folder: a full disk must not hide the first error.
+        with suppress(OSError):
+            self._decisions.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __call__(self, outcomes: Sequence[MinuteOutcome]) -> None:

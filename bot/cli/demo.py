@@ -146,7 +146,7 @@ def _train(files: list[str], models_dir: Path, say: Any) -> None:
     from bot.errors import ModelError
 
     say("[bold]A first model is trained[/] (under two minutes; the next start uses it again).")
-    words = [sys.executable, "-m", "bot", "train", "--recipe", "scalping", "--out", str(models_dir)]
+    words = [sys.executable, "-P", "-m", "bot", "train", "--recipe", "scalping", "--out", str(models_dir)]
     words += ["--max-minutes", str(TRAIN_MINUTES), "--epochs", "12"]
     for file in files:
         words += ["--candles", file]

@@ -87,6 +87,7 @@ async def running_sim(plan: SimPlan, state_dir: Path) -> AsyncIterator[SimEndpoi
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # a folder named bot or models where the user stands is not ours
         "-m",
         "bot.simexchange",
         *plan.arguments(state_dir),

@@ -23,6 +23,7 @@ from tests.random_market import PERPETUALS, SPOTS, START_MS, random_input
 
 
 def run_both(data: BacktestInput) -> list[tuple[BacktestResult, list[MinuteOutcome]]]:
+    """Results and outcomes of the fast and of the backtrader driver."""
     found = []
     for engine in ("fast", "backtrader"):
         outcomes: list[MinuteOutcome] = []
@@ -31,6 +32,7 @@ def run_both(data: BacktestInput) -> list[tuple[BacktestResult, list[MinuteOutco
 
 
 def assert_identical(data: BacktestInput) -> BacktestResult:
+    """Run both drivers, compare all they leave behind, and return the fast one's result."""
     (fast, fast_outcomes), (slow, slow_outcomes) = run_both(data)
     assert [(list(r), list(d)) for r, d in fast_outcomes] == [(list(r), list(d)) for r, d in slow_outcomes]
     assert fast.trades == slow.trades
@@ -144,7 +146,7 @@ def test_backtrader_sees_positions_cash_and_value_of_the_core():
 
 
 def test_only_one_file_imports_backtrader():
-    """backtrader is imported by its driver and by no other file of the product."""
+    """No file of the product but its driver imports backtrader."""
     root = Path(backtests.__file__).resolve().parents[1]
     sources = [
         path for room in ("bot", "strategies", "models", "backtests") for path in (root / room).rglob("*.py")
@@ -171,6 +173,7 @@ def test_the_fast_driver_does_not_load_backtrader_or_a_dataframe(run_python):
 
 @pytest.fixture
 def run_python():
+    """Run a script in a fresh interpreter and return what it printed."""
     import subprocess
     import sys
 

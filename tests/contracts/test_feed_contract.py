@@ -67,7 +67,7 @@ Adapter: TypeAlias = Callable[[Path], Any]
 @pytest.fixture(params=list(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     """One way of getting at the same candles."""
-    return ADAPTERS[request.param]  # type: ignore[no-any-return]
+    return ADAPTERS[request.param]
 
 
 async def events_of(feed: Feed, acknowledge: Acknowledge, since_ms: int) -> list[FeedEvent]:

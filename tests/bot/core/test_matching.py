@@ -453,3 +453,14 @@ def test_a_trade_id_is_its_orders_own() -> None:
     report = entered(matcher())[0]
     assert isinstance(report, Fill)
     assert report == fill_of(order(), 100.0)
+
+
+def test_a_recovery_replaces_the_book() -> None:
+    """Orders and positions of before are gone, those that are given are there."""
+    made = matcher()
+    entered(made)
+    made.submit(approved(order(side=Side.SELL, leg=Leg.EXIT, minute=1)))
+    made.recover([OrderRecord(order(minute=1))], [], {})
+    assert fills(made.match(candle(1, 100.0, 100.0, 99.7))) == [("e", 1.0, 100.0)]
+    made.recover([], [], {})
+    assert made.match(candle(2, 1.0)) == []

@@ -261,6 +261,20 @@ def test_a_resume_that_ends_nothing_does_not_move_the_limits() -> None:
     assert (gate.peak_equity, gate.day_start_equity) == (10_000.0, 10_000.0)
 
 
+@pytest.mark.parametrize("event", [StateEvent.PAUSE, StateEvent.HALT])
+def test_only_a_resume_moves_the_limits(event: StateEvent) -> None:
+    """Pausing or halting at a loss leaves peak and day's start where they are; the resume then moves both."""
+    gate = trading_gate(TIGHT)
+    gate.on_equity(10_000.0, at(1))
+    gate.on_event(event, at(2), equity=9_900.0)
+    assert (gate.peak_equity, gate.day_start_equity) == (10_000.0, 10_000.0)
+    gate.on_event(StateEvent.RESUME, at(3))
+    assert (gate.peak_equity, gate.day_start_equity) == (10_000.0, 10_000.0)
+    gate.on_event(event, at(4), equity=9_900.0)
+    gate.on_event(StateEvent.RESUME, at(5), equity=9_900.0)
+    assert (gate.peak_equity, gate.day_start_equity) == (9_900.0, 9_900.0)
+
+
 def test_a_pause_outlives_the_night_even_when_the_day_was_lost() -> None:
     """Paused before or after the loss limit, only a person's resume ends it."""
     for pause_first in (True, False):
