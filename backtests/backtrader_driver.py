@@ -264,6 +264,11 @@ class _CoreStrategy(bt.Strategy):  # type: ignore[misc]  # backtrader ships no t
         """Decide on this minute's bars."""
         self.broker.decide()
 
+    def clear(self) -> None:
+        """Drop the orders that were delivered in this step: backtrader would keep every one to the end."""
+        super().clear()
+        self._orders.clear()
+
     def prenext(self) -> None:
         """The same before every feed has a bar."""
         self.broker.decide()

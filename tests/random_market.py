@@ -37,9 +37,8 @@ def random_candles(seed: int, count: int, *, gaps: bool = True, price: float = 1
     high = np.round(np.maximum(opened, close) * (1 + np.abs(rng.normal(0, 0.001, len(minutes)))), 2)
     low = np.round(np.minimum(opened, close) * (1 - np.abs(rng.normal(0, 0.001, len(minutes)))), 2)
     high, low = np.maximum.reduce([high, opened, close]), np.minimum.reduce([low, opened, close])
-    return CandleArrays(
-        START_MS + minutes * MINUTE_MS, opened, high, low, close, rng.integers(0, 9, len(minutes)) * 1.0
-    )
+    volume = rng.integers(0, 9, len(minutes)).astype(np.float64)
+    return CandleArrays(START_MS + minutes * MINUTE_MS, opened, high, low, close, volume)
 
 
 def random_predictions(seed: int, arrays: CandleArrays, *, share: float = 0.9) -> PredictionColumns:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.daemon.tape import SimEndpoint
 
 STATE_DIR = Path("var/demo")
-HISTORY_DAYS = 10
+HISTORY_DAYS = 30
 TRAIN_MINUTES = 1.5
 EXCHANGE_HISTORY = "history"
 

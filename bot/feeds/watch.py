@@ -90,8 +90,10 @@ class Watch:
         """Look around once a second (more often where time runs faster) and when a close is long enough past."""
         every_seconds = min(1.0, self._timing.stall_seconds / 10)
         while True:
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the result.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), every_seconds)
+                async with asyncio.timeout(every_seconds):
+                    await self._wake.wait()
             self._wake.clear()
             now_ns = self._monotonic_ns()
             self._ask_for_late(now_ns)

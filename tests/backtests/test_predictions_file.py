@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,7 +90,7 @@ def changed(column, row, value):
 
 
 ZEROS = [0.0] * 50
-BAD_FILES = {
+BAD_FILES: dict[str, dict[str, Any]] = {
     "column ts is missing": {"expected_return": ZEROS},
     "column expected_return is missing": {"ts": TS},
     "column ts is double, and must be int64": {"ts": TS * 1.0, "expected_return": ZEROS},

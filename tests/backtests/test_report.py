@@ -13,6 +13,7 @@ import pytest
 from backtests.report import ReportFolder, summarize
 from backtests.run import run_backtest
 from backtests.stream import StreamWriter, decision_line
+from bot.core.decision import Decision
 from bot.core.position import Trade
 from bot.errors import DataError, StorageError
 from tests.random_market import PERPETUALS, random_input
@@ -56,9 +57,14 @@ def test_equity_and_decisions_are_complete(tmp_path):
     assert table.column_names == ["ts", "equity", "cash", "exposure", "buy_and_hold"]
     assert table["ts"].to_pylist() == result.equity.ts.tolist()
     assert table["equity"].to_pylist() == result.equity.equity.tolist()
-    decisions = []
+    decisions: list[Decision] = []
     with StreamWriter() as stream:
-        run_backtest(data, sink=lambda part: (stream(part), decisions.extend(d for o in part for d in o[1])))
+
+        def keep(outcomes):
+            stream(outcomes)
+            decisions.extend(decision for _, made in outcomes for decision in made)
+
+        run_backtest(data, sink=keep)
     lines = (tmp_path / "out" / "decisions.jsonl").read_bytes().splitlines()
     assert lines == [decision_line(decision) for decision in decisions]
     assert summary["stream_sha256"] == stream.digest().sha256

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from backtests.seeded import VOLATILITY_MINUTES, seeded_predictions
@@ -36,10 +38,9 @@ def test_a_later_candle_changes_no_earlier_prediction():
 
 def test_every_candle_has_a_rounded_prediction_of_the_size_of_its_volatility():
     """There is one for each candle, on 1e-6, centred on zero and wider in a wilder market."""
-    calm, wild = random_candles(5, 8000), random_candles(5, 8000)
-    wild = type(wild)(
-        wild.ts, *(100 * (c / 100) ** 4 for c in (wild.open, wild.high, wild.low, wild.close)), wild.volume
-    )
+    calm = random_candles(5, 8000)
+    open_, high, low, close = (100 * (c / 100) ** 4 for c in (calm.open, calm.high, calm.low, calm.close))
+    wild = replace(calm, open=open_, high=high, low=low, close=close)
     narrow, wide = (seeded_predictions("X/USDT", arrays, 1) for arrays in (calm, wild))
     assert (narrow.ts == calm.ts).all()
     assert np.isfinite(narrow.expected_return).all()

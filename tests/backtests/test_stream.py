@@ -17,7 +17,7 @@ from backtests.stream import (
     read_lines,
     report_line,
 )
-from bot.core.decision import decision_to_json
+from bot.core.decision import Decision, decision_to_json
 from bot.core.orders import Accepted, Fill, Funding, Side
 from tests.random_market import PERPETUALS, random_input
 
@@ -49,7 +49,7 @@ def test_a_fill_a_funding_and_a_decision_keep_every_digit():
     paid = orjson.loads(report_line(Funding("BTC/USDT:USDT", 1e-4 / 3, 7.7, 0)) or b"")
     assert (paid["rate"], paid["mark_price"]) == (1e-4 / 3, 7.7)
     assert report_line(Accepted("abc", "BTC/USDT", 0)) is None
-    decisions = []
+    decisions: list[Decision] = []
     run_backtest(
         random_input(3, count=100), sink=lambda part: decisions.extend(d for o in part for d in o[1])
     )

@@ -15,7 +15,7 @@ from bot.exchange_client import SimControl, open_exchange
 from bot.feeds.replay_feed import ReplayFeed
 from bot.feeds.timing import FeedTiming
 from bot.ports import CandleClosed, Feed, FeedEvent, FeedNotice, MarketTime
-from tests.feed_rig import START_MS, candles_of, sim, sim_process, unified, walk
+from tests.feed_rig import START_MS, candles_of, sim, unified, walk
 
 BTC, ETH = unified("BTCUSDT"), unified("ETHUSDT")
 BARS = {"BTCUSDT": walk("BTCUSDT", 40, [25, 26]), "ETHUSDT": walk("ETHUSDT", 40)}
@@ -37,14 +37,12 @@ async def replay(folder: Path) -> AsyncIterator[tuple[Feed, Acknowledge]]:
     yield ReplayFeed(BARS_BY_SYMBOL, start_at_ms=BEGIN), nothing
 
 
-def over_ccxt(
-    how: Callable[..., Any], *words: str, flags: bool = True, **settings: Any
-) -> Callable[..., Any]:
-    """The feed over ccxt, its exchange made by ``how``."""
+def over_ccxt(*, flags: bool) -> Callable[..., Any]:
+    """The feed over ccxt against the simulated exchange."""
 
     @asynccontextmanager
     async def start(folder: Path) -> AsyncIterator[tuple[Feed, Acknowledge]]:
-        async with how(folder, BARS, *words, **settings) as line:
+        async with sim(folder, BARS, start_at="+20m") as line:
             client = open_exchange(line.exchange_id, connect_to=line.address, ca_file=line.ca_file)
             async with client as exchange:
                 exchange.timeout_on_exit = 0
@@ -56,9 +54,8 @@ def over_ccxt(
 
 ADAPTERS = {
     "replay": replay,
-    "ccxt": over_ccxt(sim, start_at="+20m"),
-    "ccxt, another process": over_ccxt(sim_process, "--start-at", "+20m"),
-    "ccxt without flags": over_ccxt(sim, start_at="+20m", flags=False),
+    "ccxt": over_ccxt(flags=True),
+    "ccxt without flags": over_ccxt(flags=False),
 }
 
 Adapter: TypeAlias = Callable[[Path], Any]

@@ -11,8 +11,8 @@ import pytest
 from bot.core.market import MINUTE_MS, InstrumentKind
 from bot.errors import ConfigError, EngineProtocolError, TransientError
 from bot.feeds.timing import FeedTiming
-from bot.ports import FeedNotice
-from tests.feed_rig import START_MS, TcpProxy, candles_of, play, sim, stray_tasks, unified, walk
+from bot.ports import CandleClosed, FeedNotice
+from tests.feed_rig import START_MS, TcpProxy, candles_of, play, sim, sim_process, stray_tasks, unified, walk
 
 BTC, ETH = unified("BTCUSDT"), unified("ETHUSDT")
 
@@ -74,14 +74,31 @@ async def test_fetched_candles_count_as_catching_up_until_they_are_taken(tmp_pat
         await feed.open()
         feed.start_from(BTC, START_MS + 4 * MINUTE_MS)
         events = feed.events()
-        while len(feed._queue._items) < 6:
-            taken = await anext(events)
-            await asyncio.sleep(0.2)
-        assert BTC in feed.catching_up, taken
+        fetched = 0
         async with asyncio.timeout(10):
-            while BTC in feed.catching_up:
-                await anext(events)
+            while fetched < 5:
+                fetched += isinstance(await anext(events), CandleClosed)
+                await asyncio.sleep(0.1)
+                assert set(feed.catching_up) == {BTC}
+            following = asyncio.ensure_future(anext(events))
+            while feed.catching_up:
+                await asyncio.sleep(0.01)
         await feed.close()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_an_exchange_in_another_process_plays_the_same(tmp_path: Path) -> None:
+    """Over the sockets of another process a tape comes exactly once, from before the subscription to its end."""
+    bars = {"BTCUSDT": walk("BTCUSDT", 60, [30]), "ETHUSDT": walk("ETHUSDT", 60)}
+    expected = {unified(name): candles_of(name, rows, 15) for name, rows in bars.items()}
+    async with sim_process(tmp_path, bars, "--start-at", "+20m") as line:
+        feed = line.feed([BTC, ETH])
+        await feed.open()
+        for symbol in feed.symbols:
+            feed.start_from(symbol, START_MS + 14 * MINUTE_MS)
+        played = await play(feed, line, expected)
+        await feed.close()
+    assert played.closed == expected
 
 
 async def test_without_flags_the_same_candles_come(tmp_path: Path) -> None:

@@ -1,0 +1,310 @@
+"""``bot backtest`` and ``bot verify-parity``: files in, report or one sentence out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bot.candles.store import CandleStore
+from bot.cli import main
+from bot.cli.backtest_input import split_changes
+from bot.errors import UsageError
+from models.candle_arrays import CandleArrays
+from tests.random_market import PERPETUALS, START_MS, random_candles
+
+NO_HALT = ["--set", "risk.max_drawdown_fraction=1", "--set", "risk.max_daily_loss_fraction=1"]
+
+
+@pytest.fixture(autouse=True)
+def state_dir(tmp_path, monkeypatch):
+    """A state folder of the test's own; nothing of the machine's settings may speak."""
+    monkeypatch.setenv("BOT_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def write_tape(folder: Path, name: str, arrays: CandleArrays) -> Path:
+    """A candle file."""
+    path = folder / name
+    pq.write_table(pa.table({field.name: getattr(arrays, field.name) for field in fields(arrays)}), path)
+    return path
+
+
+@pytest.fixture
+def tape(tmp_path):
+    """A day of random BTC candles in a file that is named after an exchange."""
+    return write_tape(tmp_path, "binanceusdm-BTCUSDT-1m-random.parquet", random_candles(3, 1440))
+
+
+def run(capsys, *words: str) -> tuple[int, Any, str]:
+    """Run a command with --json; returns exit code, what it printed, and stderr."""
+    code = main([*words, "--json"])
+    printed = capsys.readouterr()
+    return code, json.loads(printed.out), printed.err
+
+
+@pytest.mark.parametrize("engine", ["fast", "backtrader"])
+def test_a_seeded_backtest_writes_its_report(tape, tmp_path, capsys, engine):
+    """The folder holds the promised files, and the printed summary is the stored one."""
+    out = tmp_path / "out"
+    code, summary, _ = run(
+        capsys,
+        "backtest",
+        "--candles",
+        str(tape),
+        "--seed",
+        "1",
+        "--engine",
+        engine,
+        "--out",
+        str(out),
+        *NO_HALT,
+    )
+    assert code == 0
+    assert {path.name for path in out.iterdir()} == {
+        "summary.json",
+        "trades.csv",
+        "equity.parquet",
+        "decisions.jsonl",
+        "report.html",
+    }
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert summary["engine"] == engine
+    assert summary["symbols"] == ["BTC/USDT:USDT"]
+    with (out / "trades.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == summary["trades"] > 50
+    assert summary["engine_seconds"] > 0
+
+
+def test_both_engines_leave_the_same_files(tape, tmp_path, capsys):
+    """Trades and decisions of the default engine and the fast one are the same bytes, and so is the stream's hash."""
+    hashes = []
+    for name, flags in (("a", []), ("b", ["--engine", "fast"])):
+        words = ["backtest", "--candles", str(tape), "--seed", "2", "--out", str(tmp_path / name), *flags]
+        code, summary, _ = run(capsys, *words)
+        assert code == 0
+        hashes.append(summary["stream_sha256"])
+    assert hashes[0] == hashes[1]
+    for name in ("trades.csv", "decisions.jsonl"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_settings_parameters_and_money_reach_the_run(tape, tmp_path, capsys):
+    """--set, --config, --strategy and --start-cash decide what is run, and the summary says so."""
+    config = tmp_path / "mine.yaml"
+    config.write_text("costs: {taker_fee_bps: 1.5}\n")
+    code, summary, _ = run(
+        capsys,
+        *("backtest", "--candles", str(tape), "--seed", "1", "--engine", "fast", "--config", str(config)),
+        *(
+            "--strategy",
+            "lstm_scalping:aggressive",
+            "--set",
+            "threshold=0.002",
+            "--set",
+            "strategy.stop_loss=0.02",
+        ),
+        *(
+            "--set",
+            "sizing.equity_fraction=0.1",
+            "--set",
+            "risk.max_orders_per_minute=7",
+            "--start-cash",
+            "500",
+        ),
+    )
+    assert code == 0
+    assert summary["strategy"] == "lstm_scalping:aggressive"
+    assert summary["parameters"] == {"threshold": "0.002", "stop_loss": "0.02"}
+    assert summary["costs"]["taker_fee_bps"] == 1.5
+    assert summary["sizing"]["equity_fraction"] == 0.1
+    assert summary["limits"]["max_orders_per_minute"] == 7
+    assert summary["starting_cash"] == 500
+
+
+def test_predictions_from_a_file_are_traded_on(tape, tmp_path, capsys):
+    """A forecast that knows the future earns money, its opposite loses it; unmatched rows are counted."""
+    arrays = random_candles(3, 1440)
+    known = np.concatenate([arrays.close[5:] / arrays.close[:-5] - 1, np.zeros(5)])
+    results = []
+    for sign in (1.0, -1.0):
+        path = tmp_path / "predictions.parquet"
+        pq.write_table(pa.table({"ts": arrays.ts[:-9], "expected_return": sign * known[:-9]}), path)
+        words = ["backtest", "--candles", str(tape), "--predictions", str(path), "--engine", "fast", *NO_HALT]
+        code, summary, _ = run(capsys, *words)
+        assert code == 0
+        assert f"9 of {len(arrays)} candles of BTC/USDT:USDT have no prediction" in summary["warnings"]
+        results.append(summary["return"])
+    assert results[0] > 0 > results[1]
+
+
+def test_candles_come_from_the_store_too(state_dir, capsys):
+    """--symbol with --from and --to reads the candle store."""
+    arrays = random_candles(3, 1440, gaps=False)
+    CandleStore(state_dir / "candles").write("binanceusdm", PERPETUALS[0], arrays)
+    code, summary, _ = run(
+        capsys,
+        *(
+            "backtest",
+            "--symbol",
+            PERPETUALS[0],
+            "--from",
+            "2023-11-14T22:00Z",
+            "--seed",
+            "1",
+            "--engine",
+            "fast",
+        ),
+    )
+    assert code == 0
+    assert summary["from"] == "2023-11-14T22:00:00Z"
+    code, failed, _ = run(capsys, "backtest", "--symbol", "SOL/USDT", "--seed", "1")
+    assert (code, failed["exit_code"]) == (5, 5)
+    assert "holds no candles" in failed["error"]
+
+
+def test_the_table_shows_the_figures_and_the_warnings(tape, capsys):
+    """On a console the figures are a table, the warnings lines on stderr, and a simulated market is called so."""
+    code = main(["backtest", "--candles", str(tape), "--seed", "1", "--engine", "fast", "--simulated"])
+    printed = capsys.readouterr()
+    assert code == 0
+    for words in ("Return", "Buy and hold", "Sharpe", "Win rate", "Fees", "SIMULATED MARKET"):
+        assert words in printed.out
+    assert "warning: predictions are random numbers of seed 1" in printed.err
+
+
+def test_funding_and_rules_are_taken(tape, tmp_path, capsys):
+    """Rates from a file are paid on what is held, and lot steps from a file cut the quantities."""
+    rates = tmp_path / "rates.parquet"
+    ts = np.arange(START_MS, START_MS + 86_400_000, 60_000)
+    pq.write_table(pa.table({"ts": ts, "funding_rate": np.full(len(ts), 0.001)}), rates)
+    rules = tmp_path / "rules.json"
+    rules.write_text(
+        json.dumps({"BTC/USDT:USDT": {"tick_size": 0.5, "lot_step": 2, "min_quantity": 2, "min_notional": 5}})
+    )
+    out = tmp_path / "out"
+    code, summary, _ = run(
+        capsys,
+        *("backtest", "--candles", str(tape), "--seed", "1", "--engine", "fast", "--funding", str(rates)),
+        *("--rules", str(rules), "--out", str(out), *NO_HALT),
+    )
+    assert code == 0
+    assert summary["funding"] != 0
+    with (out / "trades.csv").open() as file:
+        assert {float(row["quantity"]) % 2 for row in csv.DictReader(file)} == {0.0}
+
+
+FAILURES = {
+    "unknown parameter": (["--seed", "1", "--set", "thresholds=1"], 4, "no parameter 'thresholds'"),
+    "unknown setting": (["--seed", "1", "--set", "risk.foo=1"], 4, "unknown key"),
+    "negative size": (["--seed", "1", "--set", "sizing.equity_fraction=-1"], 4, "equity_fraction"),
+    "unknown section": (["--seed", "1", "--set", "exchange.id=okx"], 2, "it may begin with"),
+    "no value": (["--seed", "1", "--set", "threshold"], 2, "write KEY=VALUE"),
+    "unknown strategy": (["--seed", "1", "--strategy", "hodl"], 4, "no strategy 'hodl'"),
+    "unknown engine": (["--seed", "1", "--engine", "vectorbt"], 2, "vectorbt"),
+    "two sources": (["--seed", "1", "--model", "latest"], 2, "one of --model, --predictions and --seed"),
+    "absent predictions": (["--predictions", "none.parquet"], 5, "none.parquet: there is no such file"),
+    "absent model": (["--model", "nobody"], 6, "no model"),
+    "no date": (["--seed", "1", "--from", "yesterday"], 2, "write a day or a time"),
+    "no candles of that time": (["--seed", "1", "--from", "2030-01-01"], 5, "holds no candles of the time"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_wrong_word_is_one_sentence_and_its_exit_code(tape, tmp_path, capsys, case):
+    """Each fault ends with its code and a sentence that names it, and leaves no report."""
+    flags, expected, sentence = FAILURES[case]
+    out = tmp_path / "out"
+    code, failed, err = run(capsys, "backtest", "--candles", str(tape), "--out", str(out), *flags)
+    assert code == failed["exit_code"] == expected
+    assert sentence in failed["error"]
+    assert "Traceback" not in err
+    assert not out.exists()
+
+
+def test_candles_must_be_said(capsys):
+    """Without --candles and --symbol there is nothing to run over."""
+    code, failed, _ = run(capsys, "backtest", "--seed", "1")
+    assert code == 2
+    assert "say which candles" in failed["error"]
+
+
+def test_changes_are_sorted_out():
+    """Plain keys and strategy.* are parameters; costs, risk, sizing and account are settings; no key comes twice."""
+    settings, parameters = split_changes(["a=1", "strategy.b=x=y", "costs.taker_fee_bps=2"])
+    assert settings == {"costs.taker_fee_bps": "2"}
+    assert parameters == {"a": "1", "b": "x=y"}
+    with pytest.raises(UsageError, match="given twice"):
+        split_changes(["a=1", "strategy.a=2"])
+
+
+# --- verify-parity ------------------------------------------------------------------------------------------
+
+
+IN_PROCESS = ["--engines", "fast,backtrader,replay"]
+
+
+def test_parity_prints_one_hash(tape, capsys):
+    """The engines agree on a tape with trades enough, and one hash stands for all."""
+    flags = [*IN_PROCESS, *NO_HALT, "--set", "require_macd=false"]
+    code, report, _ = run(capsys, "verify-parity", "--tape", str(tape), *flags)
+    assert code == 0
+    assert len(report["sha256"]) == 64
+    assert report["engines"] == ["fast", "backtrader", "replay"]
+    assert report["trades"] >= 100
+    assert report["warnings"] == []
+
+
+def test_several_tapes_share_an_account(tape, tmp_path, capsys):
+    """SYMBOL=PATH adds a symbol, and the engines still agree."""
+    other = write_tape(tmp_path, "other.parquet", random_candles(4, 1000))
+    words = ["verify-parity", "--tape", str(tape), "--tape", f"ETH/USDT:USDT={other}", *IN_PROCESS]
+    code, report, _ = run(capsys, *words)
+    assert code == 0
+    assert report["candles"] == len(random_candles(3, 1440)) + len(random_candles(4, 1000))
+
+
+@pytest.mark.parametrize("plant", ["candle", "fee"])
+def test_a_plant_is_found_with_exit_code_8(tape, capsys, plant):
+    """A planted candle or fee ends with code 8 and a sentence that names what was planted and what was found."""
+    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--plant", plant, *IN_PROCESS)
+    assert code == 8
+    assert failed["error"].startswith("planted: the ")
+    assert "; found: the " in failed["error"]
+    assert "of BTC/USDT:USDT in the minute 2023-11-1" in failed["error"]
+
+
+def test_too_few_trades_prove_nothing(tape, capsys):
+    """Without a trade equality is refused as a proof; with a few it is warned of."""
+    words = ["verify-parity", "--tape", str(tape), *IN_PROCESS]
+    code, failed, _ = run(capsys, *words, "--set", "threshold=0.9")
+    assert code == 5
+    assert "equality of nothing proves nothing" in failed["error"]
+    code, report, _ = run(capsys, *words, "--set", "threshold=0.02")
+    assert code == 0
+    assert 0 < report["trades"] < 100
+    assert "equality of nothing proves nothing" in report["warnings"][0]
+
+
+def test_unknown_engines_are_named(tape, capsys):
+    """An engine that does not exist, or one alone, is a ConfigError."""
+    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--engines", "fast,nautilus")
+    assert code == 4
+    assert "nautilus" in failed["error"]
+    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--engines", "fast")
+    assert code == 4
+    assert "two different engines" in failed["error"]
+
+
+@pytest.mark.parametrize("command", ["backtest", "verify-parity"])
+def test_help_has_an_example(command, capsys):
+    """--help lists the flags and shows an example."""
+    assert main([command, "--help"]) == 0
+    assert f"Example: bot {command}" in " ".join(capsys.readouterr().out.split())
