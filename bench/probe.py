@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +27,11 @@ class Notebook:
     """What a run showed.
 
     Attributes:
-        batches: Of each minute: open time (ms), candles, first and last arrival (ns), commit (ns).
-        candles: How often each candle was delivered, by ``[symbol, open time]``.
+        wanted: Minutes after which the daemon is stopped.
+        batches: Of each minute: open time (ms), candles, then in ns: first and last arrival, when the loop began
+            with it, when it was committed.
+        candles: How often each candle was delivered, by symbol and open time.
         sources: How the candles came.
-        orders: Orders in the journal's batches would cost a read: counted at the broker instead.
     """
 
     wanted: int
@@ -37,13 +39,13 @@ class Notebook:
     candles: Counter[tuple[str, int]] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
 
-    def note(self, loop: TradingLoop, batch: Batch) -> None:
+    def note(self, loop: TradingLoop, batch: Batch, began_ns: int) -> None:
         """A minute was committed; one that REST completed has no latency of the stream and is left out."""
         arrived = [arrival.received_at_ns for arrival in batch.arrivals]
         last = max(batch.arrivals, key=lambda arrival: arrival.received_at_ns)
         if last.source == "stream":
             committed = last.received_at_ns + loop.latencies_ns[-1]
-            row = [batch.opened_at_ms, len(arrived), min(arrived), last.received_at_ns, committed]
+            row = [batch.opened_at_ms, len(arrived), min(arrived), last.received_at_ns, began_ns, committed]
             self.batches.append(row)
         if loop.batch_count >= self.wanted:
             signal.raise_signal(signal.SIGTERM)
@@ -65,8 +67,9 @@ def attach(notebook: Notebook) -> None:
     process, take = TradingLoop.process, TradingLoop._take  # noqa: SLF001 - the daemon is measured as it is
 
     def processing(self: TradingLoop, batch: Batch) -> None:
+        began_ns = time.perf_counter_ns()
         process(self, batch)
-        notebook.note(self, batch)
+        notebook.note(self, batch, began_ns)
 
     def taking(self: TradingLoop, event: FeedEvent) -> None:
         notebook.count(event)

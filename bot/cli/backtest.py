@@ -235,7 +235,8 @@ def verify_parity(
     """
     from backtests.parity import PARITY_ENGINES, run_parity
 
-    chosen = [name.strip() for name in engines.split(",") if name.strip()] if engines else PARITY_ENGINES
+    everything = PARITY_ENGINES if plant else (*PARITY_ENGINES, "daemon")  # a plant goes into one of ours
+    chosen = [name.strip() for name in engines.split(",") if name.strip()] if engines else everything
     if seed is None and model is None and predictions is None:
         seed = DEFAULT_SEED
     prepared = prepare(
@@ -255,7 +256,21 @@ def verify_parity(
             rules=rules,
         )
     )
-    report = run_parity(prepared.data, engines=chosen, plant=plant)
+    if "daemon" not in chosen:
+        report = run_parity(prepared.data, engines=chosen, plant=plant)
+    else:
+        from backtests.replay_driver import batch_to_line
+        from bot.cli.daemon_stream import daemon_run, decision_stream, recorded_batches
+
+        typer.secho("running the daemon over the tape, candle by candle", err=True)
+        with daemon_run(prepared, tuple(funding or ())) as journal:
+            report = run_parity(
+                prepared.data,
+                engines=chosen,
+                sources={"daemon": decision_stream(journal)},
+                recorded=lambda: map(batch_to_line, recorded_batches(journal)),
+                plant=plant,
+            )
     _judge(report, min_trades)
     _print_parity(report, as_json=as_json)
 

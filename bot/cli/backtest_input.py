@@ -68,12 +68,23 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A backtest that is ready to run, the strategy's name and parameters, and warnings about the data."""
+    """A backtest that is ready to run.
+
+    Attributes:
+        data: Candles, predictions, rules.
+        settings: Of which ``data.config`` was made, the chosen strategy included.
+        strategy: The strategy's name for people.
+        parameters: Those that differ from its set.
+        warnings: About the data, in words.
+        model_folder: Where the predictions come from a model.
+    """
 
     data: BacktestInput
+    settings: Settings
     strategy: str
     parameters: dict[str, Any]
     warnings: list[str]
+    model_folder: Path | None = None
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -109,7 +120,10 @@ def prepare(wishes: Wishes) -> Prepared:
     )
     data = BacktestInput(candles, predictions, config, make_strategy, funding)
     shown = name if ":" in name else f"{name}:{parameter_set}"
-    return Prepared(data, shown, parameters, [*warnings, *more])
+    chosen = {"name": name, "parameter_set": parameter_set, "parameters": parameters}
+    settings = settings.model_copy(update={"strategy": settings.strategy.model_copy(update=chosen)})
+    folder = _model_folder(wishes) if wishes.predictions is None and wishes.seed is None else None
+    return Prepared(data, settings, shown, parameters, [*warnings, *more], folder)
 
 
 def split_changes(changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -213,17 +227,21 @@ def _predictions(
     return _inferred(wishes, candles)
 
 
+def _model_folder(wishes: Wishes) -> Path:
+    from bot.cli.train import default_models_root
+    from models.registry import resolve
+
+    return resolve(wishes.models_root or default_models_root(), wishes.model)
+
+
 def _inferred(
     wishes: Wishes, candles: Mapping[Symbol, CandleArrays]
 ) -> tuple[dict[Symbol, PredictionColumns], list[str]]:
     from backtests.inputs import PredictionColumns
-    from bot.cli.train import default_models_root
     from bot.inference import forecast_series
     from models.forecaster import load_forecaster
-    from models.registry import resolve
 
-    folder = resolve(wishes.models_root or default_models_root(), wishes.model)
-    forecaster = load_forecaster(folder, threads=1 if wishes.batch == 1 else 2)
+    forecaster = load_forecaster(_model_folder(wishes), threads=1 if wishes.batch == 1 else 2)
     found: dict[Symbol, PredictionColumns] = {}
     warnings: list[str] = []
     for symbol, arrays in candles.items():

@@ -20,28 +20,15 @@ from typing import Any
 
 from bot.core.account import Account
 from bot.core.decision import Decision
+from bot.core.desk import Desk
 from bot.core.market import MINUTE_MS, Candle, Instrument, InstrumentKind, Symbol
 from bot.core.matching import Costs
-from bot.core.orders import (
-    EXIT_REASONS,
-    Accepted,
-    ExecutionReport,
-    Fill,
-    Funding,
-    Leg,
-    OrderIntent,
-    OrderRecord,
-    OrderState,
-    OrderType,
-    RefusedOrder,
-    Side,
-    client_order_id,
-)
+from bot.core.orders import ExecutionReport, Leg, OrderIntent, OrderRecord, RefusedOrder
 from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
 from bot.core.records import order_from_json, order_to_json
 from bot.core.risk import RiskGate, RiskLimits, Situation, StateChange
-from bot.core.signal import Direction, MarketView, Signal, Strategy
+from bot.core.signal import MarketView, Signal, Strategy
 from bot.core.sizing import SizingRule, entry_quantity
 from bot.core.state import StateEvent
 from bot.core.window import Window
@@ -71,37 +58,6 @@ class EngineConfig:
     window_minutes: int = 60
 
 
-_UNKNOWN, _MARKET = OrderState.UNKNOWN, OrderType.MARKET  # read on every bar
-
-
-@dataclass(slots=True)
-class _Desk:
-    """One symbol's share of the engine: its window, its strategy, its open orders."""
-
-    instrument: Instrument
-    strategy: Strategy
-    window: Window
-    can_short: bool
-    orders: dict[str, OrderRecord] = field(default_factory=dict)
-
-    def waiting(self) -> str | None:
-        """Why no new order may be sent for this symbol."""
-        for record in self.orders.values():
-            if record.state is _UNKNOWN:
-                return "order_unknown"
-            if record.intent.type is _MARKET:
-                return "order_pending"
-        return None
-
-    def pending_entry_quantity(self) -> float:
-        """Base units of entries sent and not yet filled."""
-        return sum(
-            record.intent.quantity - record.filled_quantity
-            for record in self.orders.values()
-            if not record.intent.reduce_only
-        )
-
-
 class TradingEngine:
     """Candles, predictions and reports in; decisions out.
 
@@ -119,7 +75,7 @@ class TradingEngine:
         self.risk = RiskGate(config.limits, config.starting_cash)
         self.equity = config.starting_cash
         self._desks = {
-            symbol: _Desk(
+            symbol: Desk(
                 rules,
                 make_strategy(symbol),
                 Window(config.window_minutes),
@@ -148,6 +104,10 @@ class TradingEngine:
         """Orders of a symbol that may still trade, in the order in which they were made."""
         return list(self._desks[symbol].orders.values())
 
+    def seen_ms(self) -> dict[Symbol, int]:
+        """Open time of the last candle of each symbol that had one."""
+        return {symbol: desk.seen_ms for symbol, desk in self._desks.items() if desk.seen_ms >= 0}
+
     def window(self, symbol: Symbol) -> Window:
         """The lookback of a symbol."""
         return self._desks[symbol].window
@@ -168,45 +128,18 @@ class TradingEngine:
         account = self.account.snapshot()
         orders = {symbol: dict(desk.orders) for symbol, desk in self._desks.items() if desk.orders}
         try:
-            return [trade for report in reports if (trade := self._book(report)) is not None]
+            return [
+                trade
+                for report in reports
+                if (trade := self._desk(report.symbol).book(report, self.account)) is not None
+            ]
         except EngineProtocolError:
             self.account.restore(account)
             for symbol, desk in self._desks.items():
                 desk.orders = orders.get(symbol, {})
             raise
 
-    def _book(self, report: ExecutionReport) -> Trade | None:
-        """Book one report; returns the trade if it completed one."""
-        desk = self._desk(report.symbol)
-        if isinstance(report, Funding):
-            self.account.apply_funding(report)
-            return None
-        order_id = report.client_order_id
-        record = desk.orders.get(order_id)
-        if record is None:
-            if not isinstance(report, Accepted) or report.intent is None:
-                raise EngineProtocolError(f"a report of order {order_id}, which is not open")
-            desk.orders[order_id] = self._brought_to_life(report, report.intent)
-            return None
-        after = record.after(report)
-        trade = (
-            self.account.apply_fill(report, _exit_reason(record.intent)) if isinstance(report, Fill) else None
-        )
-        if after.is_open:
-            desk.orders[order_id] = after
-        else:
-            del desk.orders[order_id]
-        return trade
-
-    def _brought_to_life(self, report: Accepted, intent: OrderIntent) -> OrderRecord:
-        """The record of a protective order; it must shrink what is held, for no review has seen it."""
-        held = self.account.position(report.symbol).quantity
-        named = (intent.client_order_id, intent.symbol) == (report.client_order_id, report.symbol)
-        if not named or not intent.reduce_only or held * intent.side.sign >= 0:
-            raise EngineProtocolError(f"order {report.client_order_id} protects nothing that is held")
-        return OrderRecord(intent, OrderState.ACCEPTED)
-
-    def _desk(self, symbol: Symbol) -> _Desk:
+    def _desk(self, symbol: Symbol) -> Desk:
         desk = self._desks.get(symbol)
         if desk is None:
             raise EngineProtocolError(f"{symbol} is not traded here")
@@ -223,7 +156,8 @@ class TradingEngine:
         """
         opened = self._next_minute(candles)
         for candle in candles:
-            self._observe_one(candle)
+            self._desks[candle.symbol].observe(candle)
+            self.account.mark(candle.symbol, candle.close)
         self._batch, self._batch_ms = candles, opened
         account = self.account
         self.equity = account.equity() if account.has_positions else account.cash
@@ -247,13 +181,6 @@ class TradingEngine:
             self._desk(previous)
         return opened
 
-    def _observe_one(self, candle: Candle) -> None:
-        desk = self._desks[candle.symbol]
-        if not desk.window.push(candle):
-            desk.strategy.forget()
-        desk.strategy.observe(candle)
-        self.account.mark(candle.symbol, candle.close)
-
     def warm(self, candles: Sequence[Candle]) -> None:
         """Show windows and strategies the candles of a minute before the first that is decided on.
 
@@ -262,7 +189,8 @@ class TradingEngine:
         """
         opened = self._next_minute(candles)
         for candle in candles:
-            self._observe_one(candle)
+            self._desks[candle.symbol].observe(candle)
+            self.account.mark(candle.symbol, candle.close)
         self._batch_ms = opened
 
     # --- decide -------------------------------------------------------------------------------------------
@@ -304,7 +232,7 @@ class TradingEngine:
         if self._flatten:
             if position.quantity == 0.0:
                 return Decision(symbol, closed_at_ms, prediction, None, (), (), "flattening")
-            intent = self._exit_intent(desk, position, closed_at_ms, Leg.FLATTEN, "flatten")
+            intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.FLATTEN, "flatten")
             return self._reviewed(desk, candle, prediction, None, intent, self._situation(candle))
         if not desk.window.is_full:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "warming_up")
@@ -323,7 +251,7 @@ class TradingEngine:
         return self._act(desk, candle, prediction, signal, position)
 
     def _act(
-        self, desk: _Desk, candle: Candle, prediction: Prediction, signal: Signal, position: Position
+        self, desk: Desk, candle: Candle, prediction: Prediction, signal: Signal, position: Position
     ) -> Decision:
         """Turn the wanted position into an order, if it differs from the one held."""
         held_sign = (position.quantity > 0) - (position.quantity < 0)
@@ -333,14 +261,22 @@ class TradingEngine:
             return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), signal.reason)
         at = self._situation(candle)
         if held_sign:
-            intent = self._exit_intent(desk, position, closed_at_ms, Leg.EXIT, signal.reason)
+            intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.EXIT, signal.reason)
         else:
-            intent = self._entry_intent(desk, candle, signal, at)
+            quantity = entry_quantity(
+                self.config.sizing,
+                equity=at.equity,
+                strength=signal.strength,
+                price=candle.close,
+                room=self.risk.room(desk.instrument, at),
+                instrument=desk.instrument,
+            )
+            intent = desk.entry_intent(self.config.run_id, candle.closed_at_ms, signal, quantity)
         return self._reviewed(desk, candle, prediction, signal, intent, at)
 
     def _reviewed(
         self,
-        desk: _Desk,
+        desk: Desk,
         candle: Candle,
         prediction: Prediction | None,
         signal: Signal | None,
@@ -361,44 +297,6 @@ class TradingEngine:
             )
         desk.orders[intent.client_order_id] = OrderRecord(intent)
         return Decision(candle.symbol, candle.closed_at_ms, prediction, signal, (verdict,), (), None)
-
-    def _exit_intent(
-        self, desk: _Desk, position: Position, closed_at_ms: int, leg: Leg, reason: str
-    ) -> OrderIntent:
-        symbol = desk.instrument.symbol
-        return OrderIntent(
-            client_order_id=client_order_id(self.config.run_id, symbol, closed_at_ms, leg),
-            symbol=symbol,
-            side=Side.SELL if position.quantity > 0 else Side.BUY,
-            quantity=abs(position.quantity),
-            type=OrderType.MARKET,
-            leg=leg,
-            decided_at_ms=closed_at_ms,
-            reason=reason,
-            reduce_only=True,
-        )
-
-    def _entry_intent(self, desk: _Desk, candle: Candle, signal: Signal, at: Situation) -> OrderIntent:
-        quantity = entry_quantity(
-            self.config.sizing,
-            equity=at.equity,
-            strength=signal.strength,
-            price=candle.close,
-            room=self.risk.room(desk.instrument, at),
-            instrument=desk.instrument,
-        )
-        closed_at_ms = candle.closed_at_ms
-        return OrderIntent(
-            client_order_id=client_order_id(self.config.run_id, candle.symbol, closed_at_ms, Leg.ENTRY),
-            symbol=candle.symbol,
-            side=Side.BUY if signal.direction is Direction.LONG else Side.SELL,
-            quantity=quantity,
-            type=OrderType.MARKET,
-            leg=Leg.ENTRY,
-            decided_at_ms=closed_at_ms,
-            reason=signal.reason,
-            protection=desk.strategy.protection,
-        )
 
     def _situation(self, candle: Candle) -> Situation:
         account = self.account
@@ -441,6 +339,7 @@ class TradingEngine:
         return {
             "batch_ms": self._batch_ms,
             "flatten": self._flatten,
+            "seen_ms": self.seen_ms(),
             "account": self.account.snapshot(),
             "risk": self.risk.snapshot(),
             "orders": [
@@ -469,11 +368,7 @@ class TradingEngine:
             desk.orders.clear()
             if symbol in state["strategies"]:
                 desk.strategy.restore(state["strategies"][symbol])
-            desk.window.refill(recent.get(symbol, ()))
+            desk.seen_ms = state["seen_ms"].get(symbol, -1)
+            desk.window.refill(recent.get(symbol, ()), desk.seen_ms)
         for record in records:
             self._desks[record.intent.symbol].orders[record.intent.client_order_id] = record
-
-
-def _exit_reason(intent: OrderIntent) -> str:
-    """The word in a trade's exit_reason: of a protective order its kind, else the signal's reason."""
-    return EXIT_REASONS.get(intent.leg, intent.reason)

@@ -53,9 +53,18 @@ class Window:
         self._next_ms = opened + MINUTE_MS
         return contiguous
 
-    def refill(self, candles: Iterable[Candle]) -> None:
-        """Start over from these candles."""
+    def refill(self, candles: Iterable[Candle], seen_ms: int = -1) -> None:
+        """Start over from these candles.
+
+        Args:
+            candles: In order of time.
+            seen_ms: Open time of the last candle that was ever pushed, -1 for none: where the candles end before
+                it, or there are none, the next one still has to follow it without a hole.
+        """
         self._candles.clear()
         self._next_ms = None
         for candle in candles:
             self.push(candle)
+        if seen_ms >= 0 and self._next_ms != seen_ms + MINUTE_MS:
+            self._candles.clear()
+            self._next_ms = seen_ms + MINUTE_MS

@@ -38,7 +38,7 @@ async def recover(
     }
     if snapshot:
         engine.restore(snapshot, histories)
-        _restore_broker(engine, broker, histories)
+        _restore_broker(engine, broker)
     else:
         _warm_engine(engine, histories)
     for symbol, candles in histories.items():
@@ -68,10 +68,9 @@ async def _history(
     return older + stored
 
 
-def _restore_broker(engine: TradingEngine, broker: Broker, histories: dict[Symbol, list[Candle]]) -> None:
+def _restore_broker(engine: TradingEngine, broker: Broker) -> None:
     orders = [record for symbol in engine.symbols for record in engine.open_orders(symbol)]
-    seen_ms = {symbol: candles[-1].opened_at_ms for symbol, candles in histories.items() if candles}
-    broker.recover(orders, engine.account.positions(), seen_ms)
+    broker.recover(orders, engine.account.positions(), engine.seen_ms())
 
 
 def _warm_engine(engine: TradingEngine, histories: dict[Symbol, list[Candle]]) -> None:

@@ -14,11 +14,15 @@ from tests.daemon_harness import SYMBOLS, Daemon, random_market, random_predicti
 
 
 async def _life(
-    folder: Path, seed: int, ends: list[int], *, missing: float = 0.0
+    folder: Path, seed: int, ends: list[int], *, missing: float = 0.0, outage: range = range(0)
 ) -> tuple[list[object], object, object]:
     """Run a market through several lives of the daemon; give trades, account and decisions."""
     minutes = 400
-    candles = random_market(seed, minutes, missing=missing)
+    candles = [
+        candle
+        for candle in random_market(seed, minutes, missing=missing)
+        if candle.symbol != SYMBOLS[0] or (candle.opened_at_ms - MIDNIGHT) // MINUTE_MS not in outage
+    ]
     for end in [*ends, minutes]:
         now_ms = MIDNIGHT + end * MINUTE_MS
         daemon = Daemon(folder, candles, random_predictions(seed, candles), now_ms=MIDNIGHT)
@@ -39,6 +43,15 @@ async def test_any_number_of_restarts_change_nothing(tmp_path: Path, seed: int, 
     cuts = sorted(random.Random(seed).sample(range(1, 399), 25))
     whole = await _life(tmp_path / "whole", seed, [], missing=missing)
     cut = await _life(tmp_path / "cut", seed, cuts, missing=missing)
+    assert len(whole[0]) > 10
+    assert cut == whole
+
+
+async def test_a_restart_within_a_long_outage_of_one_symbol_changes_nothing(tmp_path: Path) -> None:
+    """A symbol that has been silent for longer than the bot remembers recovers its orders, position and gap."""
+    outage = range(150, 300)
+    whole = await _life(tmp_path / "whole", 11, [], outage=outage)
+    cut = await _life(tmp_path / "cut", 11, [149, 150, 151, 200, 260, 299, 300, 301, 330], outage=outage)
     assert len(whole[0]) > 10
     assert cut == whole
 

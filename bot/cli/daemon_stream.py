@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from backtests.replay_driver import RecordedBatch
 from backtests.stream import report_line, stored_decision_line
+from bot.candles.parquet import replace_candles
+from bot.cli.backtest_input import Prepared
 from bot.core.engine import EngineConfig
 from bot.core.market import Symbol
 from bot.core.prediction import Prediction
 from bot.core.records import report_from_json
 from bot.daemon.app import RunOutcome, run_bot
+from bot.daemon.stored_predictions import StoredPredictor
 from bot.daemon.tape import SimPlan
+from bot.inference import OnnxPredictor
 from bot.journal.journal import SqliteJournal
 from bot.journal.reader import JournalReader, StoredBatch
 from bot.ports import Predictor
@@ -50,6 +57,28 @@ async def run_on_tapes(
         funding=funding,
     )
     return await run_bot(settings, sim=plan, predictor=predictor, instruments=config.instruments)
+
+
+@contextmanager
+def daemon_run(prepared: Prepared, funding: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Run the daemon over the candles of a backtest, in a folder of its own; gives its journal while the block runs.
+
+    With a model the daemon infers by itself, candle by candle; other forecasts are read to it.
+    """
+    data = prepared.data
+    with TemporaryDirectory(prefix="parity-daemon-") as folder:
+        tapes = {symbol: Path(folder) / f"{number}.parquet" for number, symbol in enumerate(data.symbols)}
+        for symbol, path in tapes.items():
+            replace_candles(path, data.candles[symbol])
+        logs = prepared.settings.logs.model_copy(update={"level": "error", "format": "json", "file": None})
+        settings = prepared.settings.model_copy(update={"state_dir": Path(folder) / "state", "logs": logs})
+        predictor = (
+            StoredPredictor(data.predictions)
+            if prepared.model_folder is None
+            else OnnxPredictor.load(prepared.model_folder)
+        )
+        asyncio.run(run_on_tapes(settings, data.config, tapes, predictor, funding=funding))
+        yield settings.journal_path
 
 
 def decision_stream(journal_path: Path) -> Callable[[], Iterator[bytes]]:

@@ -1,0 +1,143 @@
+"""One symbol's share of the engine: its window, its strategy, its open orders, and how they change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.core.account import Account
+from bot.core.market import Candle, Instrument
+from bot.core.orders import (
+    EXIT_REASONS,
+    Accepted,
+    ExecutionReport,
+    Fill,
+    Funding,
+    Leg,
+    OrderIntent,
+    OrderRecord,
+    OrderState,
+    OrderType,
+    Side,
+    client_order_id,
+)
+from bot.core.position import Position, Trade
+from bot.core.signal import Direction, Signal, Strategy
+from bot.core.window import Window
+from bot.errors import EngineProtocolError
+
+_UNKNOWN, _MARKET = OrderState.UNKNOWN, OrderType.MARKET  # read on every bar
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where one symbol is traded.
+
+    Attributes:
+        instrument: Its rules.
+        strategy: Its own instance.
+        window: Its lookback.
+        can_short: False on spot.
+        seen_ms: Open time of its last candle, -1 before the first.
+        orders: Those that may still trade, by client id, in the order in which they were made.
+    """
+
+    instrument: Instrument
+    strategy: Strategy
+    window: Window
+    can_short: bool
+    seen_ms: int = -1
+    orders: dict[str, OrderRecord] = field(default_factory=dict)
+
+    def observe(self, candle: Candle) -> None:
+        """Take in the next closed candle."""
+        if not self.window.push(candle):
+            self.strategy.forget()
+        self.strategy.observe(candle)
+        self.seen_ms = candle.opened_at_ms
+
+    def waiting(self) -> str | None:
+        """Why no new order may be sent for this symbol."""
+        for record in self.orders.values():
+            if record.state is _UNKNOWN:
+                return "order_unknown"
+            if record.intent.type is _MARKET:
+                return "order_pending"
+        return None
+
+    def pending_entry_quantity(self) -> float:
+        """Base units of entries sent and not yet filled."""
+        return sum(
+            record.intent.quantity - record.filled_quantity
+            for record in self.orders.values()
+            if not record.intent.reduce_only
+        )
+
+    def book(self, report: ExecutionReport, account: Account) -> Trade | None:
+        """Book one report; returns the trade if it completed one.
+
+        Raises:
+            EngineProtocolError: An order that is not open, or an illegal transition.
+        """
+        if isinstance(report, Funding):
+            account.apply_funding(report)
+            return None
+        order_id = report.client_order_id
+        record = self.orders.get(order_id)
+        if record is None:
+            if not isinstance(report, Accepted) or report.intent is None:
+                raise EngineProtocolError(f"a report of order {order_id}, which is not open")
+            held = account.position(report.symbol).quantity
+            self.orders[order_id] = _brought_to_life(report, report.intent, held)
+            return None
+        after = record.after(report)
+        trade = account.apply_fill(report, _exit_reason(record.intent)) if isinstance(report, Fill) else None
+        if after.is_open:
+            self.orders[order_id] = after
+        else:
+            del self.orders[order_id]
+        return trade
+
+    def exit_intent(
+        self, run_id: str, position: Position, closed_at_ms: int, leg: Leg, reason: str
+    ) -> OrderIntent:
+        """The wish to close what is held, at market."""
+        symbol = self.instrument.symbol
+        return OrderIntent(
+            client_order_id=client_order_id(run_id, symbol, closed_at_ms, leg),
+            symbol=symbol,
+            side=Side.SELL if position.quantity > 0 else Side.BUY,
+            quantity=abs(position.quantity),
+            type=OrderType.MARKET,
+            leg=leg,
+            decided_at_ms=closed_at_ms,
+            reason=reason,
+            reduce_only=True,
+        )
+
+    def entry_intent(self, run_id: str, closed_at_ms: int, signal: Signal, quantity: float) -> OrderIntent:
+        """The wish to take a position, at market, with the strategy's protection."""
+        symbol = self.instrument.symbol
+        return OrderIntent(
+            client_order_id=client_order_id(run_id, symbol, closed_at_ms, Leg.ENTRY),
+            symbol=symbol,
+            side=Side.BUY if signal.direction is Direction.LONG else Side.SELL,
+            quantity=quantity,
+            type=OrderType.MARKET,
+            leg=Leg.ENTRY,
+            decided_at_ms=closed_at_ms,
+            reason=signal.reason,
+            protection=self.strategy.protection,
+        )
+
+
+def _brought_to_life(report: Accepted, intent: OrderIntent, held: float) -> OrderRecord:
+    """The record of a protective order; it must shrink what is held, for no review has seen it."""
+    named = (intent.client_order_id, intent.symbol) == (report.client_order_id, report.symbol)
+    if not named or not intent.reduce_only or held * intent.side.sign >= 0:
+        raise EngineProtocolError(f"order {report.client_order_id} protects nothing that is held")
+    return OrderRecord(intent, OrderState.ACCEPTED)
+
+
+def _exit_reason(intent: OrderIntent) -> str:
+    """The word in a trade's exit_reason: of a protective order its kind, else the signal's reason."""
+    return EXIT_REASONS.get(intent.leg, intent.reason)
