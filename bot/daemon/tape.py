@@ -53,7 +53,7 @@ class SimPlan:
         if not self.tapes:
             words += ["--synthetic", "--seed", str(self.seed), "--history-days", str(self.history_days)]
         if self.symbols:
-            words += ["--symbols", ",".join(self.symbols)]
+            words += ["--symbols", *self.symbols]
         if self.start_at is not None:
             words += ["--start-at", self.start_at]
         if self.resume:

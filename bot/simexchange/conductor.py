@@ -155,7 +155,8 @@ class Conductor:
             if delay <= 0:
                 return
             try:
-                await asyncio.wait_for(self._changed.wait(), delay)
+                async with asyncio.timeout(delay):  # wait_for may lose a cancellation on Python 3.11
+                    await self._changed.wait()
             except TimeoutError:
                 return
 

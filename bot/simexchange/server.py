@@ -146,7 +146,8 @@ async def run(config: SimConfig) -> None:
                 log.info("the parent process %d is gone", config.parent_pid)
                 break
             try:
-                await asyncio.wait_for(stopping.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await stopping.wait()
             except TimeoutError:
                 continue
 

@@ -64,6 +64,7 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def start(state: Path, tape: list[str]) -> subprocess.Popen[bytes]:
+    """One life of the bot, its words kept in the state folder."""
     words = [sys.executable, "-m", "bot", "run", *tape, "--speed", "0", "--until-tape-end", "--resume-tape"]
     words += [
         "--state-dir",

@@ -16,6 +16,7 @@ SYMBOLS = ("A/USDT", "B/USDT", "C/USDT")
 
 
 def arrival(minute: int, symbol: str) -> CandleClosed:
+    """A candle as the feed delivers it."""
     return CandleClosed(candle(minute, symbol=symbol), "stream", 0)
 
 

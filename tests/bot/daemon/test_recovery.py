@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.core.market import MINUTE_MS
+from bot.core.position import Trade
 from bot.journal.reader import JournalReader
 from tests.core_builders import MIDNIGHT
 from tests.daemon_harness import SYMBOLS, Daemon, random_market, random_predictions
@@ -15,7 +17,7 @@ from tests.daemon_harness import SYMBOLS, Daemon, random_market, random_predicti
 
 async def _life(
     folder: Path, seed: int, ends: list[int], *, missing: float = 0.0, outage: range = range(0)
-) -> tuple[list[object], object, object]:
+) -> tuple[list[Trade], dict[str, Any], list[dict[str, Any]]]:
     """Run a market through several lives of the daemon; give trades, account and decisions."""
     minutes = 400
     candles = [

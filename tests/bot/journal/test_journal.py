@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_what_was_committed_is_read_back_exactly(tmp_path: Path) -> None:
     assert (stored.now_ms, stored.candles) == (at(1) + 7, [odd])
 
 
-def _fields(batch: BatchRecord) -> dict[str, object]:
+def _fields(batch: BatchRecord) -> dict[str, Any]:
     return {name: getattr(batch, name) for name in batch.__slots__}
 
 
@@ -77,6 +78,7 @@ def test_a_batch_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
 FILL_DISK = """
 import resource, signal, sys
 from pathlib import Path
+from typing import Any
 from tests.bot.journal.test_journal import record
 from bot.journal.journal import SqliteJournal
 from bot.errors import StorageError
@@ -116,6 +118,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_committed_stays(tmp_path: Path
 WRITE_ON = """
 import sys
 from pathlib import Path
+from typing import Any
 from tests.bot.journal.test_journal import record
 from bot.journal.journal import SqliteJournal
 journal = SqliteJournal(Path(sys.argv[1]))
