@@ -11,6 +11,7 @@ from bench.figures import Figure, spread
 from bench.market import DAY_MINUTES, random_tapes, symbols
 from bench.model import ensure_model
 from bench.processes import BenchError, daemon_words, exchange, started, wait_until
+from bot.core.market import MINUTE_MS
 
 SPEED = 600.0
 """Ten minutes of the market a second: the daemon is idle most of the time, as it is when it trades."""
@@ -18,17 +19,43 @@ SPEED = 600.0
 WARM_UP_BATCHES = 10
 
 
+AFTER_THE_HOUR = 6
+"""Minutes from each full hour on that are told apart. In the minute that opens on the hour the daemon asks the
+exchange for the funding rate of what it holds, and at this speed the next minutes queue up behind the answer."""
+
+ARRIVED_FIRST, ARRIVED_LAST, BEGAN, COMMITTED = 2, 3, 4, 5
+"""Columns of the probe's batches."""
+
+
 def measure(context: Context) -> list[Figure]:
     """One symbol, then twenty that close together."""
     figures = []
-    for name, count, goals in (("one_symbol", 1, ("< 2", "< 10")), ("twenty_symbols", 20, ("", ""))):
-        seen = watch(context, context.pick(count, count, min(count, 3)), context.pick(600, 100, 12))
-        batches = seen["batches"][context.pick(WARM_UP_BATCHES, WARM_UP_BATCHES, 2) :]
-        whole = [row for row in batches if row[1] == batches[0][1]]
-        figures += spread(name, [row[4] - row[3] for row in whole], "ms", goals=goals, note=seen["note"])
+    cases = (("one_symbol", 1, ("< 2", "< 10")), ("twenty_symbols", 20, ("", "")))
+    for name, count, goals in cases[: context.pick(2, 2, 1)]:
+        seen = watch(context, count, context.pick(600, 130, 12))
+        warm = seen["batches"][context.pick(WARM_UP_BATCHES, WARM_UP_BATCHES, 1) :]
+        whole = [row for row in warm if row[1] == seen["symbols"]]
+        usual = [row for row in whole if minute_of_hour(row) >= AFTER_THE_HOUR]
+        figures += spread(name, spans(usual, ARRIVED_LAST), "ms", goals=goals, note=seen["note"])
+        figures += spread(f"{name}_from_loop", spans(usual, BEGAN), "ms")
         if count > 1:
-            figures += spread(f"{name}_from_first_message", [row[4] - row[2] for row in whole], "ms")
+            figures += spread(f"{name}_from_first_message", spans(usual, ARRIVED_FIRST), "ms")
+        if on_the_hour := [row for row in whole if minute_of_hour(row) == 0]:
+            worst = max(spans(on_the_hour, ARRIVED_LAST)) / 1e6
+            figures.append(
+                Figure(f"{name}_on_the_hour_worst", worst, "ms", note="funding rates are asked for")
+            )
     return figures
+
+
+def minute_of_hour(row: list[int]) -> int:
+    """The minute in which a batch's candles opened."""
+    return row[0] // MINUTE_MS % 60
+
+
+def spans(rows: list[list[int]], since: int) -> list[int]:
+    """From a column to the commit, ns."""
+    return [row[COMMITTED] - row[since] for row in rows]
 
 
 def watch(context: Context, symbol_count: int, batch_count: int, speed: float = SPEED) -> dict[str, Any]:
@@ -42,12 +69,13 @@ def watch(context: Context, symbol_count: int, batch_count: int, speed: float = 
         words += daemon_words(endpoint, folder, context.models_dir)
         patience = 60.0 + symbol_count + 4 * batch_count * 60.0 / speed
         with started(words, said) as process:
-            wait_until(lambda: process.poll() is not None, process, said, seconds=patience)
+            wait_until(lambda: process.poll() is not None, process, said, seconds=patience, every=0.1)
     if process.returncode != 0 or not out.exists():
         raise BenchError(f"the daemon ended with {process.returncode}: {said.read_text()[-1500:]}")
     seen: dict[str, Any] = json.loads(out.read_text())
     if not seen["batches"]:
         raise BenchError("the daemon decided no minute on the stream's candles alone")
+    seen["symbols"] = symbol_count
     seen["note"] = f"{order_count(said)} orders, speed {speed:g}"
     return seen
 

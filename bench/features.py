@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 from bench.context import Context
 from bench.figures import Figure, spread
 from bench.market import DAY_MINUTES, synthetic_candles
@@ -28,9 +31,16 @@ def measure(context: Context) -> list[Figure]:
             *(column[: warm_up + count].tolist() for column in columns),
             strict=True,
         )
-        samples = durations_ns(lambda s=stream, r=rows: s.append(*next(r)), count, warm_up=warm_up)
+        samples = durations_ns(appending(stream, rows), count, warm_up=warm_up)
         figures += spread(f"{tag}_one_candle", samples, "us")
-        seconds = seconds_of(lambda f=features: f.compute(candles))
+        seconds = seconds_of(partial(features.compute, candles))
         note = "" if minutes == YEAR_MINUTES else f"from {minutes:,} candles"
         figures.append(Figure(f"{tag}_year", seconds * YEAR_MINUTES / minutes, "s", note=note))
     return figures
+
+
+def appending(
+    stream: FeatureStream, rows: Iterator[tuple[int, float, float, float, float, float]]
+) -> Callable[[], bool]:
+    """A call that shows the stream its next candle."""
+    return lambda: stream.append(*next(rows))

@@ -1,4 +1,4 @@
-"""One short fit in a process of its own: ``python -m bench.fits pipeline|plain MINUTES STEPS`` prints JSON.
+"""Short fits in a process of its own: ``python -m bench.fits MINUTES STEPS pipeline|plain …`` prints JSON, a line a fit.
 
 ``pipeline`` is ``models.fitting`` with the default recipe; ``plain`` is what a tutorial does with the same rows
 and the same network: windows copied into one array, ``model.fit`` with batches of 32. The first step, which
@@ -7,13 +7,12 @@ compiles, is counted by neither.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
 from typing import Any
-
-import numpy as np
 
 from bench.market import BITCOIN, synthetic_candles
 from bench.sampling import memory_mb
@@ -29,30 +28,37 @@ PLAIN_BATCH = 32
 class Stopwatch:
     """Windows a second from the end of one step on; ends the fit after some steps."""
 
-    def __init__(self, steps: int, batch: int) -> None:
-        self.steps = steps
+    def __init__(self, steps: int, batch: int, windows: int) -> None:
         self.batch = batch
-        self.done = 0
+        self.windows = windows
+        self._steps = steps
+        self._done = self._counted = 0
         self._began = self._ended = 0.0
 
     def step(self) -> bool:
         """A step was made; True when there were enough."""
-        self.done += 1
         self._ended = time.perf_counter()
-        if self.done == 1:
+        if self._done == 0:
             self._began = self._ended
-        return self.done > self.steps
+        else:
+            self._counted += min(self.batch, self.windows - self._done * self.batch)
+        self._done += 1
+        return self._done > self._steps
 
     @property
     def windows_per_second(self) -> float:
         """The speed of all steps but the first."""
-        return (self.done - 1) * self.batch / (self._ended - self._began)
+        return self._counted / (self._ended - self._began)
+
+
+class EnoughError(Exception):
+    """The plain fit has run long enough: Keras itself would only stop at the epoch's end."""
 
 
 def pipeline(recipe: Recipe, data: Dataset, steps: int) -> Stopwatch:
     """Fit as ``models.training`` does; its own time limit ends it after so many steps."""
     options = recipe.training.model_copy(update={"max_epochs": 1})
-    watch = Stopwatch(steps, min(options.batch_size, train_count(recipe, data)))
+    watch = Stopwatch(steps, options.batch_size, train_count(recipe, data))
     over = False
 
     def seconds() -> float:
@@ -80,7 +86,7 @@ def plain(recipe: Recipe, data: Dataset, steps: int) -> Stopwatch:
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(recipe.architecture, recipe.window, windows.shape[2])
     model.compile(optimizer=keras.optimizers.Adam(recipe.training.learning_rate), loss=recipe.training.loss)
-    watch = Stopwatch(steps, PLAIN_BATCH)
+    watch = Stopwatch(steps, PLAIN_BATCH, len(ends))
 
     class Ender(keras.callbacks.Callback):  # type: ignore[misc]
         """Ends the fit after enough steps."""
@@ -88,12 +94,10 @@ def plain(recipe: Recipe, data: Dataset, steps: int) -> Stopwatch:
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  (Keras calls it so)
             """One gradient step."""
             if watch.step():
-                raise StopIteration
+                raise EnoughError
 
-    try:
+    with contextlib.suppress(EnoughError):
         model.fit(windows, targets, batch_size=PLAIN_BATCH, epochs=1, callbacks=[Ender()], verbose=0)
-    except StopIteration:
-        pass  # Keras would only stop at the epoch's end
     return watch
 
 
@@ -105,9 +109,9 @@ def train_count(recipe: Recipe, data: Dataset) -> int:
 def main(way: str, minutes: int, steps: int) -> dict[str, Any]:
     """Run one fit and say what it took."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    import tensorflow as tf  # noqa: F401 - loaded before memory is looked at
 
-    recipe = load_recipe(RECIPE)
+    recipe = load_recipe(RECIPE, ["training.stride=1"])
     idle_mb = memory_mb(os.getpid())
     data = prepare(recipe, {BITCOIN: synthetic_candles(minutes)})
     # As many samples in each way: the plain one has smaller steps.
@@ -116,15 +120,13 @@ def main(way: str, minutes: int, steps: int) -> dict[str, Any]:
     peak_mb = memory_mb(os.getpid(), "VmHWM")
     return {
         "windows_per_second": watch.windows_per_second,
-        "windows": train_count(recipe, data),
+        "windows": watch.windows,
         "batch": watch.batch,
-        "steps": watch.done,
         "peak_mb": peak_mb,
         "data_mb": max(peak_mb - idle_mb, 0.0),
-        "tensorflow": tf.__version__,
-        "finite": bool(np.isfinite(data.rows.scaled).any()),
     }
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))) + "\n")
+    for wanted in sys.argv[3:]:
+        sys.stdout.write(json.dumps(main(wanted, int(sys.argv[1]), int(sys.argv[2]))) + "\n")

@@ -58,9 +58,7 @@ def predictor_durations(folder: Path, count: int) -> list[int]:
     name = "BTC/USDT:USDT"
     arrays = synthetic_candles(predictor.history_minutes + count + 50)
     columns = (arrays.ts, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
-    candles = [
-        Candle(name, *values) for values in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    candles = [Candle(name, *values) for values in zip(*(column.tolist() for column in columns), strict=True)]
     predictor.warm(name, candles[: predictor.history_minutes])
     coming = iter(candles[predictor.history_minutes :])
 
@@ -97,7 +95,9 @@ def batches(context: Context, folder: Path, windows: Windows) -> list[Figure]:
     note = f"best of {len(speeds)}, {threads} threads, batches of {BATCH}"
     return [
         Figure("onnxruntime_batches", speed, "1/s", note=note),
-        Figure("window_work", work / 1e6, "MFLOP", note="multiplications and additions of the layers' matrices"),
+        Figure(
+            "window_work", work / 1e6, "MFLOP", note="multiplications and additions of the layers' matrices"
+        ),
         Figure("sgemm_peak", peak / 1e9, "GFLOP/s", note=f"numpy float32, {SQUARE} x {SQUARE}"),
         Figure("onnxruntime_share_of_peak", speed * work / peak, "share"),
     ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bench.context import Context
-from bench.decision_latency import watch
+from bench.decision_latency import ARRIVED_FIRST, ARRIVED_LAST, spans, watch
 from bench.figures import Figure, spread
+from bot.core.market import MINUTE_MS
 
-MINUTE_MS = 60_000
 SPEED = 60.0
 """One close of all symbols a second."""
 
@@ -29,6 +29,6 @@ def measure(context: Context) -> list[Figure]:
         Figure("candles_not_by_stream", delivered - stream, "count"),
     ]
     rows = [row for row in seen["batches"] if row[1] == count][context.pick(2, 2, 1) :]
-    figures += spread("first_message_to_commit", [row[4] - row[2] for row in rows], "ms", note=seen["note"])
-    figures += spread("last_message_to_commit", [row[4] - row[3] for row in rows], "ms")
+    figures += spread("first_message_to_commit", spans(rows, ARRIVED_FIRST), "ms", note=seen["note"])
+    figures += spread("last_message_to_commit", spans(rows, ARRIVED_LAST), "ms")
     return figures

@@ -1,8 +1,8 @@
-"""``bot run`` with a notebook: ``python -m bench.probe OUT BATCHES run …`` writes when each minute's candles
-arrived and when they were decided and committed, and stops the daemon after so many minutes.
+"""``bot run`` with a notebook: ``python -m bench.probe OUT BATCHES run …``.
 
-It is the daemon as it is: real command line, sockets, journal and log. What is noted is noted after the measured
-span has ended, but for the count of a candle (below 1 µs each).
+OUT tells when each minute's candles arrived and when they were decided and committed; after BATCHES minutes the
+daemon is stopped. It is the daemon as it is: real command line, sockets, journal and log. What is noted is noted
+after the measured span has ended, but for a clock's reading and the count of a candle (below 1 µs each).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,26 @@ def started(words: Sequence[str], said: Path) -> Iterator[subprocess.Popen[bytes
             end(process)
 
 
-def wait_until(done: Any, process: subprocess.Popen[bytes], said: Path, *, seconds: float) -> None:
-    """Wait until ``done()``; BenchError with the program's last words when it ends first, or time is up."""
+def wait_until(
+    done: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    said: Path,
+    *,
+    seconds: float,
+    every: float = 0.01,
+) -> None:
+    """Wait until ``done()``, asked ``every`` so many seconds.
+
+    Raises:
+        BenchError: The program ended first, or time is up; with its last words.
+    """
     deadline = time.monotonic() + seconds
     while not done():
         if process.poll() is not None and not done():
             raise BenchError(f"ended with {process.returncode}: {last_words(said)}")
         if time.monotonic() > deadline:
             raise BenchError(f"not done within {seconds:.0f} s: {last_words(said)}")
-        time.sleep(0.005)
+        time.sleep(every)
 
 
 def last_words(said: Path) -> str:

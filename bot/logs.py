@@ -39,7 +39,9 @@ _SECRET_TEXT = re.compile(
 _LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _COLORS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN: Final = "\x1b[0m"
-_NOT_ON_CONSOLE: Final = frozenset({"ts", "level", "event", "run_id", "mode", "simulated", "exception"})
+_NOT_ON_CONSOLE: Final = frozenset(
+    {"ts", "level", "event", "run_id", "mode", "simulated", "exception", "module", "model_id", "candle_at_ms"}
+)
 
 Fields: TypeAlias = MutableMapping[str, Any]
 
@@ -54,6 +56,10 @@ class LogConfig(Protocol):
     @property
     def level(self) -> str:
         """debug, info, warning or error."""
+
+    @property
+    def console_omits(self) -> tuple[str, ...]:
+        """Events that the console form leaves out."""
 
     @property
     def file(self) -> Path | None:
@@ -180,7 +186,13 @@ def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: An
     _always.clear()
     bind_always(**always)
     console = config.format == "console" or (config.format == "auto" and on_terminal)
-    _apply(config.level, _Renderer(console=console, colored=console and on_terminal, stored=file is not None))
+    renderer = _Renderer(
+        console=console,
+        colored=console and on_terminal,
+        stored=file is not None,
+        omits=frozenset(config.console_omits),
+    )
+    _apply(config.level, renderer)
 
 
 def bind_always(**fields: Any) -> None:
@@ -265,8 +277,11 @@ def _names_a_secret(name: str) -> bool:
 class _Renderer:
     """The last processor: the line for the stream and the line for the file."""
 
-    def __init__(self, *, console: bool, colored: bool, stored: bool) -> None:
+    def __init__(
+        self, *, console: bool, colored: bool, stored: bool, omits: frozenset[str] = frozenset()
+    ) -> None:
         self._console = console
+        self._omits = omits
         self._colored = colored
         self._stored = stored
         self._second = -1
@@ -284,7 +299,9 @@ class _Renderer:
         if not self._console:
             line = json_line(fields)
             return ((line, line),), {}
-        shown = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
+        shown = b""
+        if fields["event"] not in self._omits:
+            shown = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
         return ((shown, json_line(fields) if self._stored else b""),), {}
 
 

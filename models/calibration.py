@@ -1,8 +1,9 @@
-"""From a forecast to the probability of a rise: a logistic curve on the standardized forecast.
+"""What a forecast is worth: the probability of a rise, and how much of the expected return to believe.
 
-After J. Platt, Probabilistic Outputs for Support Vector Machines (1999), with the slope as its only
-parameter: P(up) is above one half exactly where the expected return is above zero. An intercept would be the
-base rate of a few days, whose noise alone costs more millinats than a forecast of minutes can earn.
+The probability is a logistic curve on the standardized forecast, after J. Platt, Probabilistic Outputs for
+Support Vector Machines (1999), with the slope as its only parameter: P(up) is above one half exactly where the
+expected return is above zero. An intercept would be the base rate of a few days, whose noise alone costs more
+millinats than a forecast of minutes can earn.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ far beyond it are not believed. It is the deviation of the slope's prior around 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """P(up) = 1 / (1 + exp(-slope · z)), z = expected return / (volatility · sqrt(horizon)).
+    """P(up) = 1 / (1 + exp(-slope · z)), z = decoded return / (volatility · sqrt(horizon)).
 
     Attributes:
         slope: 0 or more; 0 says one half whatever the forecast.
         samples: Labels that it was fitted on.
+        return_scale: 0 to 1: the expected return is the decoded one times this. A model that boasts is cut down
+            to what its forecasts were worth on a slice that it did not see.
     """
 
     slope: float
     samples: int
+    return_scale: float = 1.0
 
     def probability(self, z: Floats) -> Floats:
         """P(return > 0) of standardized forecasts."""
@@ -69,13 +73,33 @@ def fit_calibration(z: Floats, up: npt.NDArray[np.bool_], *, horizon: int) -> Ca
     return Calibration(max(slope, 0.0), len(z))
 
 
+def fit_return_scale(z: Floats, outcome: Floats, *, horizon: int) -> float:
+    """Least-squares slope, through the origin, of what happened on what was forecast, kept within 0 to 1.
+
+    A ridge of one unit (a normal prior of deviation 1 around 0, in standardized returns) keeps few labels from
+    saying much; labels that overlap weigh as in ``fit_calibration``.
+
+    Args:
+        z: Standardized forecasts.
+        outcome: Standardized returns that followed.
+        horizon: Minutes by which neighbouring labels overlap.
+    """
+    weight = 1.0 / horizon
+    slope = weight * float(np.sum(z * outcome)) / (weight * float(np.sum(z * z)) + 1.0)
+    return min(max(slope, 0.0), 1.0)
+
+
 def calibration_from_json(content: bytes) -> Calibration:
     """Read what ``Calibration.to_json`` wrote; ModelError when it is not that."""
     try:
         document = json.loads(content)
-        calibration = Calibration(float(document["slope"]), int(document["samples"]))
+        calibration = Calibration(
+            float(document["slope"]), int(document["samples"]), float(document["return_scale"])
+        )
     except (ValueError, KeyError, TypeError) as fault:
         raise ModelError(f"calibration.json is not a calibration: {fault}") from fault
     if not (np.isfinite(calibration.slope) and calibration.slope >= 0.0):
         raise ModelError("calibration.json holds a slope that is negative or not finite")
+    if not 0.0 <= calibration.return_scale <= 1.0:
+        raise ModelError("calibration.json holds a return_scale that is not within 0 to 1")
     return calibration

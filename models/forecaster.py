@@ -72,7 +72,8 @@ class Forecaster:
         """Turn outputs into forecasts, given the close and the causal volatility of each window's last candle."""
         expected = self.target.decode(raw, close, volatility, self.scaler)
         z = expected / (volatility * math.sqrt(self.target.horizon))
-        return Forecasts(expected, self.calibration.probability(z), raw)
+        believed = expected * self.calibration.return_scale
+        return Forecasts(believed, self.calibration.probability(z), raw)
 
     def ends(self, candles: CandleArrays, table: FeatureTable) -> npt.NDArray[np.int64]:
         """Indices of the candles whose window is whole."""

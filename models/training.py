@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bot.errors import BotError, ConfigError
 from models.assessment import assess
 from models.baselines import FILE_NAME as BASELINES_FILE
 from models.baselines import fit_baselines
-from models.calibration import Calibration, fit_calibration
+from models.calibration import Calibration, fit_calibration, fit_return_scale
 from models.candle_arrays import CandleArrays
 from models.dataset import Dataset, prepare
 from models.export import LEAST_WINDOWS, export_onnx, keras_bytes
@@ -182,8 +182,11 @@ def _calibrate(forecaster: Forecaster, data: Dataset) -> Calibration:
     ends = ends[rows.future_return[ends] != 0.0]
     raw = forecaster.infer_series(rows.scaled, ends)
     expected = forecaster.decode(raw, rows.close[ends], rows.volatility[ends]).expected_return
-    z = expected / (rows.volatility[ends] * math.sqrt(forecaster.target.horizon))
-    return fit_calibration(z, rows.future_return[ends] > 0.0, horizon=forecaster.target.horizon)
+    horizon = forecaster.target.horizon
+    unit = rows.volatility[ends] * math.sqrt(horizon)
+    z, followed = expected / unit, rows.future_return[ends]
+    curve = fit_calibration(z, followed > 0.0, horizon=horizon)
+    return replace(curve, return_scale=fit_return_scale(z, followed / unit, horizon=horizon))
 
 
 def _passport(

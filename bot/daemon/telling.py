@@ -87,6 +87,7 @@ def _tell_decision(log: Log, decision: Decision, opened_at_ms: int, equity: floa
     log.info(
         "decision.made",
         **shared,
+        expected_return=None if prediction is None else prediction.expected_return,
         direction=None if signal is None else signal.direction.value,
         reason=decision.hold_reason or (signal.reason if signal else "flatten"),
         orders=[order.intent.client_order_id for order in decision.approved],

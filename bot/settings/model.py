@@ -18,7 +18,7 @@ from bot.core.matching import Costs
 from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
 from bot.errors import ConfigError
-from bot.settings.values import HomePath, LocalAddress, Number, Parameters, Symbols, Whole
+from bot.settings.values import HomePath, LocalAddress, Number, Parameters, Symbols, Whole, Words
 
 MAX_MONEY: Final = 1e12
 DISAGREEMENT: Final = "disagreement"
@@ -213,6 +213,10 @@ class LogSettings(Section):
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is written."
+    )
+    console_omits: Words = Field(
+        ("candle.closed", "prediction.made"),
+        description="Events that the console form leaves out; JSON lines have them all.",
     )
     file: HomePath | None = Field(
         None, description="A file that gets the JSON lines as well; null writes none."

@@ -81,6 +81,7 @@ def _symbols(names: tuple[str, ...]) -> tuple[Symbol, ...]:
 
 Number = Annotated[float, BeforeValidator(_no_truth)]
 Whole = Annotated[int, BeforeValidator(_no_truth)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_symbols), Field(min_length=1)]
 LocalAddress = Annotated[str, AfterValidator(_loopback)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]

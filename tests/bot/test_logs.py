@@ -34,6 +34,7 @@ class Config:
 
     format: str = "json"
     level: str = "info"
+    console_omits: tuple[str, ...] = ()
     file: Path | None = None
     max_bytes: int = 10_000
     backups: int = 2
@@ -290,3 +291,16 @@ def test_event_names_are_dotted_words():
     ]
     assert not logs.EVENT_NAME.fullmatch("Bad name")
     assert not logs.EVENT_NAME.fullmatch("filled")
+
+
+def test_the_console_leaves_out_the_events_that_it_is_told_to_and_the_file_none(tmp_path: Path) -> None:
+    """A person is spared the lines of every candle; whoever reads the file has them all."""
+    stream = io.BytesIO()
+    path = tmp_path / "bot.jsonl"
+    logs.configure(Config(format="console", console_omits=("candle.closed",), file=path), stream=stream)
+    log = logs.get_logger("test")
+    log.info("candle.closed", close=1.5)
+    log.info("decision.made", reason="holding")
+    assert b"candle.closed" not in stream.getvalue()
+    assert b"decision.made" in stream.getvalue()
+    assert path.read_text().count("\n") == 2

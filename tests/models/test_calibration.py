@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bot.errors import ModelError
-from models.calibration import Calibration, calibration_from_json, fit_calibration
+from models.calibration import Calibration, calibration_from_json, fit_calibration, fit_return_scale
 
 
 def labels(slope: float, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,11 +58,37 @@ def test_too_little_is_refused(z: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{}", b"[]", b'{"slope": "x", "samples": 1}', b'{"slope": -1, "samples": 1}']
+    "content",
+    [
+        b"{}",
+        b"[]",
+        b'{"slope": "x", "samples": 1, "return_scale": 1}',
+        b'{"slope": -1, "samples": 1, "return_scale": 1}',
+        b'{"slope": 1, "samples": 1, "return_scale": 1.5}',
+        b'{"slope": 1, "samples": 1}',
+    ],
 )
 def test_a_document_that_is_no_calibration_is_refused(content: bytes) -> None:
     """Missing fields and a negative slope raise; what was written reads back."""
     with pytest.raises(ModelError, match=r"calibration\.json"):
         calibration_from_json(content)
-    curve = Calibration(0.123456789, 42)
+    curve = Calibration(0.123456789, 42, 0.25)
     assert calibration_from_json(curve.to_json()) == curve
+
+
+def test_a_forecast_that_boasts_is_cut_down_to_what_followed() -> None:
+    """Forecasts ten times too large get a scale near a tenth; honest ones keep nearly all; never more than one."""
+    generator = np.random.default_rng(5)
+    edge = generator.normal(0, 0.3, 50_000)
+    followed = edge + generator.normal(0, 1, 50_000)
+    assert fit_return_scale(edge * 10, followed, horizon=1) == pytest.approx(0.1, abs=0.01)
+    assert fit_return_scale(edge, followed, horizon=1) == pytest.approx(1.0, abs=0.03)
+    assert fit_return_scale(edge / 10, followed, horizon=1) == 1.0
+
+
+def test_a_forecast_without_skill_or_with_the_wrong_sign_is_believed_in_nothing() -> None:
+    """Noise is scaled to about zero, and a forecast that is wrong as a rule to exactly zero."""
+    generator = np.random.default_rng(6)
+    noise, followed = generator.normal(0, 1, 50_000), generator.normal(0, 1, 50_000)
+    assert fit_return_scale(noise, followed, horizon=15) < 0.02
+    assert fit_return_scale(-followed, followed, horizon=15) == 0.0

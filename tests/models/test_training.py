@@ -21,7 +21,12 @@ from tests.planted import planted_candles
 from tests.random_candles import random_candles
 
 pytestmark = pytest.mark.training
-SMALL = ["architecture.units=[8]", "training.batch_size=256", "training.learning_rate=0.01"]
+SMALL = [
+    "architecture.units=[8]",
+    "training.batch_size=256",
+    "training.learning_rate=0.01",
+    "training.stride=1",
+]
 
 
 def counter():
@@ -127,7 +132,7 @@ def fit_small(folder: Path, **options) -> TrainedModel:
         "max_seconds": 1e6,
     }
     series = {"X/Y": random_candles(5000, seed=1)}
-    recipe = load_recipe("scalping", ["architecture.units=[2]", "training.batch_size=512"])
+    recipe = load_recipe("scalping", ["architecture.units=[2]", "training.stride=1"])
     return train(recipe, series, folder, **(settings | options))
 
 
