@@ -19,7 +19,7 @@ SPEED = 600.0
 WARM_UP_BATCHES = 10
 
 
-AFTER_THE_HOUR = 6
+AFTER_THE_HOUR = 15
 """Minutes from each full hour on that are told apart. In the minute that opens on the hour the daemon asks the
 exchange for the funding rate of what it holds, and at this speed the next minutes queue up behind the answer."""
 

@@ -1,0 +1,102 @@
+"""The whole daemon as a process, on a tape, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.tiny_model import write_tiny_model
+
+RUN = """
+import json, sys
+from bot.cli import main
+code = main(sys.argv[1:])
+heavy = sorted({"tensorflow", "keras", "pandas", "sklearn", "backtrader", "plotly"} & set(sys.modules))
+print(json.dumps({"code": code, "heavy": heavy}))
+"""
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words of a run on a quarter of a day of a random market with a tiny model."""
+    folder = tmp_path_factory.mktemp("market")
+    generator = np.random.default_rng(4)
+    close = np.round(100.0 * np.exp(np.cumsum(generator.normal(0, 0.001, 360))), 2)
+    open_ = np.concatenate([close[:1], close[:-1]])
+    tape = folder / "binanceusdm-BTCUSDT-1m-random.parquet"
+    columns = {
+        "ts": 1_704_067_200_000 + np.arange(360, dtype=np.int64) * 60_000,
+        "open": open_,
+        "high": np.maximum(open_, close),
+        "low": np.minimum(open_, close),
+        "close": close,
+        "volume": np.ones(360),
+    }
+    pq.write_table(pa.table(columns), tape)
+    model = write_tiny_model(folder / "models")
+    return ["run", "--tape", str(tape), "--model", model.name, "--set", f"model.root={folder / 'models'}"]
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    """The JSON lines of an output."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def test_it_trades_a_tape_to_its_end_without_heavy_libraries(words: list[str], tmp_path: Path) -> None:
+    """Ready before the first decision, one decision a candle, stopped in order; TensorFlow is never imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *words, "--speed", "0", "--until-tape-end", "--state-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    lines = rows(done.stdout)
+    assert lines.pop() == {"code": 0, "heavy": []}
+    events = [line["event"] for line in lines]
+    assert events[0] == "service.starting"
+    assert events.index("service.ready") < events.index("decision.made")
+    assert events[-1] == "service.stopped"
+    assert events.count("decision.made") == 360
+    assert events.count("prediction.made") > 0
+    for line in lines:
+        assert line["run_id"]
+        assert line["mode"] == "paper"
+        assert line["simulated"] is True
+    assert (tmp_path / "logs" / "bot.jsonl").read_text() == "".join(
+        line for line in done.stdout.splitlines(keepends=True) if '"event"' in line
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order_and_the_next_start_goes_on(
+    words: list[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Exit code 0 within seconds, and the second life says that it recovered."""
+    command = [sys.executable, "-m", "bot", *words, "--state-dir", str(tmp_path), "--resume-tape"]
+    with subprocess.Popen([*command, "--speed", "600"], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if '"decision.made"' in line:
+                break
+        first.send_signal(number)
+        assert '"service.stopped"' in first.stdout.read().splitlines()[-1]
+        assert first.wait(timeout=5) == 0
+    second = subprocess.run(
+        [*command, "--speed", "0", "--until-tape-end"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    ready = next(line for line in rows(second.stdout) if line["event"] == "service.ready")
+    assert ready["recovered"] is True
