@@ -23,6 +23,9 @@ PRIOR_SLOPE = 1.6
 """The logistic slope of a normal forecast that is exactly right (the probit is about logistic(1.6 z)): slopes
 far beyond it are not believed. It is the deviation of the slope's prior around 0."""
 
+LEAST_SCALE = 0.01
+"""A forecast that was worth nothing keeps a hundredth: nothing to a strategy, but its sign can still be judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -31,7 +34,7 @@ class Calibration:
     Attributes:
         slope: 0 or more; 0 says one half whatever the forecast.
         samples: Labels that it was fitted on.
-        return_scale: 0 to 1: the expected return is the decoded one times this. A model that boasts is cut down
+        return_scale: ``LEAST_SCALE`` to 1: the expected return is the decoded one times this. A model that boasts is cut down
             to what its forecasts were worth on a slice that it did not see.
     """
 
@@ -74,7 +77,7 @@ def fit_calibration(z: Floats, up: npt.NDArray[np.bool_], *, horizon: int) -> Ca
 
 
 def fit_return_scale(z: Floats, outcome: Floats, *, horizon: int) -> float:
-    """Least-squares slope, through the origin, of what happened on what was forecast, kept within 0 to 1.
+    """Least-squares slope, through the origin, of what happened on what was forecast, kept within ``LEAST_SCALE`` to 1.
 
     A ridge of one unit (a normal prior of deviation 1 around 0, in standardized returns) keeps few labels from
     saying much; labels that overlap weigh as in ``fit_calibration``.
@@ -86,7 +89,7 @@ def fit_return_scale(z: Floats, outcome: Floats, *, horizon: int) -> float:
     """
     weight = 1.0 / horizon
     slope = weight * float(np.sum(z * outcome)) / (weight * float(np.sum(z * z)) + 1.0)
-    return min(max(slope, 0.0), 1.0)
+    return min(max(slope, LEAST_SCALE), 1.0)
 
 
 def calibration_from_json(content: bytes) -> Calibration:
@@ -100,6 +103,6 @@ def calibration_from_json(content: bytes) -> Calibration:
         raise ModelError(f"calibration.json is not a calibration: {fault}") from fault
     if not (np.isfinite(calibration.slope) and calibration.slope >= 0.0):
         raise ModelError("calibration.json holds a slope that is negative or not finite")
-    if not 0.0 <= calibration.return_scale <= 1.0:
-        raise ModelError("calibration.json holds a return_scale that is not within 0 to 1")
+    if not LEAST_SCALE <= calibration.return_scale <= 1.0:
+        raise ModelError(f"calibration.json holds a return_scale that is not within {LEAST_SCALE} to 1")
     return calibration

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from bot.errors import ModelError
-from models.calibration import Calibration, calibration_from_json, fit_calibration, fit_return_scale
+from models.calibration import (
+    LEAST_SCALE,
+    Calibration,
+    calibration_from_json,
+    fit_calibration,
+    fit_return_scale,
+)
 
 
 def labels(slope: float, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,9 +92,9 @@ def test_a_forecast_that_boasts_is_cut_down_to_what_followed() -> None:
     assert fit_return_scale(edge / 10, followed, horizon=1) == 1.0
 
 
-def test_a_forecast_without_skill_or_with_the_wrong_sign_is_believed_in_nothing() -> None:
-    """Noise is scaled to about zero, and a forecast that is wrong as a rule to exactly zero."""
+def test_a_forecast_without_skill_or_with_the_wrong_sign_is_believed_next_to_nothing() -> None:
+    """Noise is scaled to about zero, and a forecast that is wrong as a rule to the least there is."""
     generator = np.random.default_rng(6)
     noise, followed = generator.normal(0, 1, 50_000), generator.normal(0, 1, 50_000)
     assert fit_return_scale(noise, followed, horizon=15) < 0.02
-    assert fit_return_scale(-followed, followed, horizon=15) == 0.0
+    assert fit_return_scale(-followed, followed, horizon=15) == LEAST_SCALE
