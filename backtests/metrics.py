@@ -215,7 +215,14 @@ def _use(result: BacktestResult) -> dict[str, Any]:
 def _warnings(values: Mapping[str, Any], result: BacktestResult) -> list[str]:
     """What a person should know before believing the figures."""
     found: list[str] = []
-    if values["trades"] < LEAST_TRADES_TO_TRUST:
+    if not values["trades"]:
+        why = ", ".join(
+            f"{reason.replace('_', ' ')} {count:,} times"
+            for reason, count in result.hold_reasons.most_common(3)
+            if reason
+        )
+        found.append(f"no trade was closed; held back: {why or 'nothing'}")
+    elif values["trades"] < LEAST_TRADES_TO_TRUST:
         found.append(
             f"only {values['trades']} trades: too few to tell skill from luck (at least {LEAST_TRADES_TO_TRUST})"
         )

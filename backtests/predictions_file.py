@@ -132,9 +132,10 @@ def _fractions(
         bad &= ~np.isnan(values)
     if bad.any():
         row = int(bad.argmax())
+        hint = " (0.001 is 10 bps)" if name == "expected_return" else ""
         raise DataError(
             f"{path}: {name} is {values[row]} in row {row} (counted from 0), and must be a fraction "
-            f"between {low:g} and {high:g} (0.001 is 10 bps)"
+            f"between {low:g} and {high:g}{hint}"
         )
     return values
 

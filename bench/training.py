@@ -26,7 +26,7 @@ def measure(context: Context) -> list[Figure]:
             "ratio",
             note="same network, same windows, validation left out",
         ),
-        Figure("pipeline_peak", ours["peak_mb"], "MB", note="TensorFlow alone takes about 500"),
+        Figure("pipeline_peak", ours["peak_mb"], "MB", note="TensorFlow included"),
         Figure("plain_fit_peak", plain["peak_mb"], "MB"),
         Figure(
             "pipeline_data",

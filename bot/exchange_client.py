@@ -9,6 +9,7 @@ ccxt is imported late, since it costs most of a second and some 80 MB.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import ipaddress
 import socket
@@ -218,6 +219,8 @@ def mapped(error: BaseException) -> BotError:
     if isinstance(error, BotError):
         return error
     text = f"{type(error).__name__}: {error}"
+    if isinstance(error.__cause__, (aiohttp.ClientError, OSError)) and str(error.__cause__):
+        text += f" ({error.__cause__})"  # ccxt's own text names the request only
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (ssl.SSLCertVerificationError, aiohttp.ClientConnectorCertificateError)):
@@ -255,13 +258,20 @@ CCXT_ERRORS: Mapping[str, type[BotError]] = {
 """ccxt's class -> ours; a class that is not named is what its nearest ancestor is."""
 
 
+def require_streamed(exchange_id: str) -> None:
+    """Refuse an exchange that ccxt does not stream; raises ConfigError."""
+    _exchange_class(exchange_id)
+
+
 def _exchange_class(exchange_id: str) -> type[Any]:
     try:
         module = importlib.import_module("ccxt.pro")
     except ImportError as error:
         raise ConfigError(f"ccxt is not installed: {error}") from error
     if exchange_id not in module.exchanges:
-        raise ConfigError(f"exchange {exchange_id!r} is not one that ccxt can stream")
+        near = difflib.get_close_matches(exchange_id, module.exchanges, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"exchange.id: {exchange_id!r} is not one that ccxt can stream{hint}")
     found: type[Any] = getattr(module, exchange_id)
     return found
 

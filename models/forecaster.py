@@ -105,7 +105,10 @@ def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
     scaler = scaler_from_json(contents["scaler.json"])
     if scaler.columns != passport.columns or scaler.digest() != passport.hashes.get("scaler"):
         raise ModelError(f"{folder / 'scaler.json'} is not the scaler that the passport names")
-    calibration = calibration_from_json(contents["calibration.json"])
+    try:
+        calibration = calibration_from_json(contents["calibration.json"])
+    except ModelError as fault:
+        raise ModelError(f"{folder}: {fault}") from fault
     session = open_session(contents["model.onnx"], threads=threads, name=str(folder / "model.onnx"))
     check_graph(session, (passport.window, len(passport.columns)), str(folder / "model.onnx"))
     return Forecaster(passport, scaler, calibration, session)

@@ -93,7 +93,10 @@ def read_verified(folder: Path) -> tuple[ModelPassport, dict[str, bytes]]:
     for name, digest in sorted(passport.files.items()):
         if name in strangers or sha256(contents[name]) != digest:
             raise ModelError(f"{folder / name} was altered: its bytes are not those that the passport names")
-    passport.feature_set()
+    try:
+        passport.feature_set()
+    except ModelError as fault:
+        raise ModelError(f"{folder / FILE_NAME}: {fault}") from fault
     return passport, contents
 
 

@@ -8,6 +8,7 @@ the forecast has turned by the threshold. Parameter sets and levels are those of
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -60,9 +61,9 @@ class ScalpingParameters:
         values: dict[str, Any] = {}
         for key, value in overrides.items():
             if key not in known:
-                raise ConfigError(
-                    f"lstm_scalping has no parameter {key!r}: it has {', '.join(sorted(known))}"
-                )
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}"
+                raise ConfigError(f"lstm_scalping has no parameter {key!r}: {hint}")
             values[key] = _converted(key, value, getattr(base, key))
         chosen = replace(base, **values)
         _check(chosen)

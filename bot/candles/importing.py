@@ -40,7 +40,7 @@ class BadRowsError(DataError):
         named = ", ".join(f"{counted_in} {row.number}: {row.reason}" for row in bad_rows[:_NAMED_IN_SENTENCE])
         more = len(bad_rows) - _NAMED_IN_SENTENCE
         super().__init__(
-            f"{path}: {len(bad_rows)} bad rows, so nothing was imported ({named}{f', and {more} more' if more > 0 else ''}); "
+            f"{path}: {len(bad_rows)} bad row{'s' if len(bad_rows) != 1 else ''}, so nothing was imported ({named}{f', and {more} more' if more > 0 else ''}); "
             "--skip-bad imports the others"
         )
 

@@ -16,8 +16,9 @@ from bot.errors import DataError
 QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "USD", "BTC", "ETH", "BNB", "EUR")
 """Quote currencies that a run-together name such as BTCUSDT may end in; the first that fits counts."""
 
-PERPETUAL_EXCHANGES = frozenset({"binanceusdm", "krakenfutures"})
-"""Exchanges all of whose linear markets are contracts, so that the file name need not say so."""
+PERPETUAL_EXCHANGES = frozenset({"binanceusdm", "krakenfutures", "simusdm"})
+"""Exchanges all of whose linear markets are contracts, so that the file name need not say so; ``simusdm`` is
+the simulated market."""
 
 HOW_TO_NAME = (
     "name it EXCHANGE-BASEQUOTE-1m-ANYTHING.parquet, such as binanceusdm-BTCUSDT-1m-2024.parquet, "

@@ -80,9 +80,14 @@ def read_raw(path: Path) -> RawRows:
         with _open_text(path) as text:
             return _read_csv(path, text)
     except (OSError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
-        raise DataError(f"{path}: it cannot be read ({' '.join(str(error).split())})") from error
+        raise DataError(f"{path}: it cannot be read ({_reason(error)})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: it is neither Parquet nor text in UTF-8") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a reader says, without the name that it gave to our bytes."""
+    return " ".join(str(error).split()).removeprefix("Could not open Parquet input source '<Buffer>': ")
 
 
 def time_ms(text: str) -> int:

@@ -51,15 +51,32 @@ def check(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJs
 
     Example: bot config check --config config/live.yaml
     """
-    from strategies import strategy_factory
+    from bot.exchange_client import require_streamed
 
-    settings = _load(config, setting).settings
-    strategy = settings.strategy
-    strategy_factory(strategy.name, parameter_set=strategy.parameter_set, overrides=strategy.parameters)
+    loaded = _load(config, setting)
+    settings = loaded.settings
+    require_strategy(loaded)
+    require_streamed(settings.exchange.id)
     if as_json:
         typer.echo(json.dumps({"ok": True, "mode": settings.mode}))
         return
     typer.echo(f"the settings are right (mode {settings.mode})")
+
+
+def require_strategy(loaded: LoadedSettings) -> None:
+    """Refuse a strategy, parameter set or parameter that there is not; ConfigError names who said it."""
+    from bot.errors import ConfigError
+    from bot.settings import DEFAULTS_FILE
+    from strategies import strategy_factory
+
+    chosen = loaded.settings.strategy
+    try:
+        strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
+    except ConfigError as error:
+        told = [who for name, who in loaded.sources.items() if name.startswith("strategy.")]
+        places = [who for who in dict.fromkeys(told) if not who.startswith(("default", DEFAULTS_FILE))]
+        place = f"{', '.join(places)}: " if places else ""
+        raise ConfigError(f"{place}strategy: {error}") from error
 
 
 @app.command(hidden=True)

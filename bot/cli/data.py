@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.data_tables import (
+    failed_after_json,
     print_json,
     print_report,
     print_table,
@@ -132,14 +133,20 @@ def import_files(
         try:
             outcomes.append(import_file(path, target, exchange_id, symbol, skip_bad=skip_bad, revise=revise))
         except BadRowsError as error:
-            show_bad_rows(path, error.bad_rows, as_json=as_json)
-            raise
+            if not as_json:
+                show_bad_rows(path, error.bad_rows)
+                raise
+            rows = [asdict(row) for row in error.bad_rows]
+            print_json(
+                {"path": str(path), "bad_rows": rows, "error": str(error), "exit_code": error.exit_code}
+            )
+            raise failed_after_json(error) from error
     if as_json:
         print_json([{**asdict(outcome), "path": str(outcome.path)} for outcome in outcomes])
         return
     for outcome in outcomes:
         if outcome.skipped:
-            show_bad_rows(outcome.path, list(outcome.skipped), as_json=False)
+            show_bad_rows(outcome.path, list(outcome.skipped))
     print_table(
         ["file", "exchange", "symbol", "rows", "added", "same", "revised", "skipped"],
         [
@@ -180,7 +187,8 @@ def check(
             print_report(source, report)
     faulty = [source for source, report in reports.items() if not report.sound]
     if faulty:
-        raise DataError(f"{len(faulty)} of {len(reports)} have faulty rows: {', '.join(faulty)}")
+        error = DataError(f"{len(faulty)} of {len(reports)} have faulty rows: {', '.join(faulty)}")
+        raise failed_after_json(error) if as_json else error
 
 
 @app.command("list")

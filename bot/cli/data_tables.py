@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from bot.errors import BotError
 
 if TYPE_CHECKING:
     from bot.candles.download import DownloadProgress
@@ -30,6 +31,12 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def failed_after_json(error: BotError) -> typer.Exit:
+    """End a command whose one document is on standard output already: the sentence goes to standard error alone."""
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(error.exit_code)
+
+
 def print_table(columns: list[str], rows: list[list[Any]], *, title: str) -> None:
     """Print a table, numbers to the right."""
     from rich.console import Console
@@ -46,11 +53,8 @@ def print_table(columns: list[str], rows: list[list[Any]], *, title: str) -> Non
     Console().print(table)
 
 
-def show_bad_rows(path: Path, bad_rows: list[BadRow], *, as_json: bool) -> None:
+def show_bad_rows(path: Path, bad_rows: list[BadRow]) -> None:
     """List every bad row of a file."""
-    if as_json:
-        print_json({"path": str(path), "bad_rows": [asdict(row) for row in bad_rows]})
-        return
     print_table(
         ["row", "reason"], [[row.number, row.reason] for row in bad_rows], title=f"Bad rows of {path.name}"
     )

@@ -40,9 +40,11 @@ def demo(
 
     Example: bot demo --tape binance-BTCUSDT-1m-2023-01-01_2025-03-31.parquet --speed 600
     """
+    from bot.cli.run import check_tapes
     from bot.daemon.lock import holder
     from bot.errors import ConfigError
 
+    check_tapes(tape or [])
     folder = state_dir or _folder(tape or [])
     if (pid := holder(folder)) is not None:
         raise ConfigError(f"a demonstration (process {pid}) is already running on {folder}: stop it first")

@@ -48,6 +48,9 @@ def list_command(models_root: RootOption = None, as_json: JsonOption = False) ->
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        typer.echo(f"No models in {root}; `bot train` makes one.")
+        return
     _print_list(rows, root)
 
 

@@ -61,7 +61,13 @@ def run(
 
     from bot.daemon.app import run_bot
     from bot.daemon.tape import SimPlan
+    from bot.errors import ConfigError, UsageError
 
+    if mode == "live":
+        raise ConfigError("--mode live: live trading is not available in this version, paper is")
+    if tape and exchange is not None:
+        raise UsageError(f"--exchange {exchange}: a tape is played on an exchange of its own; leave one out")
+    check_tapes(tape or [])
     flags: dict[str, Any] = {
         "mode": mode,
         "exchange.id": exchange,
@@ -95,8 +101,9 @@ def daemon_settings(files: list[Path], flags: dict[str, Any], assignments: list[
     Raises:
         UsageError: An assignment without ``=``; ConfigError: a wrong setting.
     """
+    from bot.cli.config import require_strategy
     from bot.errors import UsageError
-    from bot.settings import load_settings
+    from bot.settings import load_with_sources
 
     overrides = {name: value for name, value in flags.items() if value is not None}
     for text in assignments:
@@ -104,11 +111,23 @@ def daemon_settings(files: list[Path], flags: dict[str, Any], assignments: list[
         if not equals:
             raise UsageError(f"--set {text}: write section.key=value, such as sizing.equity_fraction=0.1")
         overrides[name] = value
-    settings = load_settings(files, overrides)
+    loaded = load_with_sources(files, overrides)
+    require_strategy(loaded)  # now, and not when the exchange was connected
+    settings = loaded.settings
     if settings.logs.file is None:
         logs = settings.logs.model_copy(update={"file": settings.state_dir / LOG_FILE})
         settings = settings.model_copy(update={"logs": logs})
     return settings
+
+
+def check_tapes(tapes: list[str]) -> None:
+    """Refuse a tape that is not there before anything is started; raises DataError."""
+    from bot.candles.names import parse_tape
+    from bot.errors import DataError
+
+    for _, path in map(parse_tape, tapes):
+        if not path.is_file():
+            raise DataError(f"{path}: there is no such file")
 
 
 def stored_predictor(predictions: Path, tapes: list[str]) -> Any:

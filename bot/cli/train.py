@@ -178,12 +178,14 @@ def read_series(tapes: list[str], since: str | None, until: str | None) -> dict[
 
     Raises:
         DataError: A file is refused, two overlap, or nothing is left.
-        UsageError: A date cannot be read.
+        UsageError: A date cannot be read, or the end is not after the start.
     """
     from bot.candles.columns import concatenate
     from bot.candles.store import parse_tape, read_candles
 
     bounds = (moment_ms("--from", since, -(2**62)), moment_ms("--to", until, 2**62))
+    if bounds[1] <= bounds[0]:
+        raise UsageError(f"--to {until} is not after --from {since}")
     parts: dict[str, list[tuple[Path, CandleArrays]]] = {}
     for tape in tapes:
         symbol, path = parse_tape(tape)

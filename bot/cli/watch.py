@@ -81,16 +81,14 @@ def trades(
     simulated = " on a SIMULATED market" if reader.meta().get("simulated") == "true" else ""
     _table(
         f"The last {len(rows)} trades{simulated}",
-        ("symbol", "direction", "entered", "at", "left", "at", "quantity", "fees", "net", "reason"),
+        ("symbol", "side", "left", "entry", "exit", "fees", "net", "reason"),
         [
             (
-                row.symbol,
+                row.symbol.partition(":")[0],
                 row.direction,
-                _iso(row.entry_at_ms),
-                f"{row.entry_price:,.6g}",
-                _iso(row.exit_at_ms),
-                f"{row.exit_price:,.6g}",
-                f"{row.quantity:g}",
+                _iso(row.exit_at_ms)[5:],
+                f"{row.entry_price:.6g}",
+                f"{row.exit_price:.6g}",
                 f"{row.fees:.2f}",
                 f"{row.pnl:+.2f}",
                 row.exit_reason,

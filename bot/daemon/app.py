@@ -10,10 +10,10 @@ import asyncio
 import random
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock, SystemClock, wall_ms
@@ -26,11 +26,13 @@ from bot.daemon.loop import TradingLoop
 from bot.daemon.recovery import recover
 from bot.daemon.supervisor import SimMinder
 from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
+from bot.daemon.telling import Log
 from bot.errors import BotError
 from bot.exchange_client import Exchange, SimControl, mapped, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
+from bot.journal.reader import JournalReader
 from bot.logs import configure, get_logger
 from bot.ports import Clock, Feed, Predictor
 from bot.settings import Settings
@@ -76,6 +78,7 @@ async def run_bot(
     """
     settings.require_available_mode()
     stop = stop or asyncio.Event()
+    _on_signals(stop)
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state_dir))
         if sim is not None:
@@ -86,7 +89,6 @@ async def run_bot(
         run_id = journal.meta("run_id", secrets.token_hex(4))
         journal.meta("simulated", str(settings.exchange.simulated).lower())
         configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
-        _on_signals(stop)
         predictor = predictor or _load_model(settings)
         return await _trade(settings, stack, journal, run_id, predictor, stop, sim, instruments)
 
@@ -110,14 +112,12 @@ async def _trade(
     )
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
     control = SimControl(exchange)
-    feed = await _feed(settings, exchange, clock, control)
+    feed = await _feed(settings, exchange, clock, control, log)
     stack.push_async_callback(feed.close)
-    await feed.open()
-    instruments = instruments or await feed.instruments()
-    engine = _engine(settings, run_id, instruments)
-    funding = FundingRates(settings.costs.funding_rate)
-    broker = PaperBroker(settings.costs.to_core(), instruments, funding)
-    recovered = await recover(engine=engine, broker=broker, predictor=predictor, journal=journal, feed=feed)
+    started = await _unless_stopped(stop, _start(settings, run_id, predictor, journal, feed, instruments))
+    if started is None:
+        return _stopped_early(settings, journal, log)
+    engine, broker, funding, recovered = started
     rates = FundingRateSource(
         funding,
         feed,
@@ -157,6 +157,59 @@ async def _trade(
     )
 
 
+class _Started(NamedTuple):
+    """What a start makes ready."""
+
+    engine: TradingEngine
+    broker: PaperBroker
+    funding: FundingRates
+    recovered: bool
+
+
+async def _start(
+    settings: Settings,
+    run_id: str,
+    predictor: Predictor,
+    journal: SqliteJournal,
+    feed: CcxtFeed,
+    instruments: Mapping[Symbol, Instrument] | None,
+) -> _Started:
+    """Read the markets and recover: what asks the exchange, and may wait for it long."""
+    await feed.open()
+    instruments = instruments or await feed.instruments()
+    engine = _engine(settings, run_id, instruments)
+    funding = FundingRates(settings.costs.funding_rate)
+    broker = PaperBroker(settings.costs.to_core(), instruments, funding)
+    recovered = await recover(engine=engine, broker=broker, predictor=predictor, journal=journal, feed=feed)
+    return _Started(engine, broker, funding, recovered)
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Started]) -> _Started | None:
+    """What the work returns; None, with the work cancelled, when the run is told to stop first."""
+    working = asyncio.create_task(work, name="start")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunOutcome:
+    """End a run that never became ready; the account is as the journal has it."""
+    snapshot = journal.snapshot()
+    equity = settings.account.starting_cash
+    trade_count = 0
+    if snapshot is not None:
+        last = JournalReader(settings.journal_path).last_equity()
+        equity = equity if last is None else last.equity
+        trade_count = snapshot["account"]["trade_count"]
+    log.info("service.stopped", batches=0, equity=round(equity, 2), before="service.ready")
+    return RunOutcome(0, equity, trade_count, ())
+
+
 async def _drive(
     loop: TradingLoop, feed: Feed, minder: SimMinder, stop: asyncio.Event, settings: Settings
 ) -> None:
@@ -191,13 +244,20 @@ def _engine(settings: Settings, run_id: str, instruments: Mapping[Symbol, Instru
     return TradingEngine(config, factory)
 
 
-async def _feed(settings: Settings, exchange: Exchange, clock: Clock, control: SimControl) -> CcxtFeed:
+async def _feed(
+    settings: Settings, exchange: Exchange, clock: Clock, control: SimControl, log: Log
+) -> CcxtFeed:
     """The feed, as patient as the speed of the market allows."""
     timing = FeedTiming(stall_seconds=settings.exchange.stall_seconds)
     if settings.exchange.simulated:
         timing = FeedTiming.at_speed((await control.clock())["speed"])
     return CcxtFeed(
-        exchange, settings.exchange.symbols, clock=clock, random=random.SystemRandom().random, timing=timing
+        exchange,
+        settings.exchange.symbols,
+        clock=clock,
+        random=random.SystemRandom().random,
+        timing=timing,
+        retrying=lambda fields: log.warning("feed.request_failed", **fields),
     )
 
 

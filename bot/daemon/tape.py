@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.errors import BotError, ConfigError, DataError
+from bot.errors import BotError, ConfigError, DataError, StorageError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -83,7 +83,7 @@ async def running_sim(plan: SimPlan, state_dir: Path) -> AsyncIterator[SimEndpoi
     """Start a simulated exchange, give its address, and end it with the block.
 
     Raises:
-        DataError: It refused a tape; ConfigError for anything else it refused.
+        DataError: It refused a tape; StorageError: its folder can't be written; ConfigError: anything else.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -134,8 +134,12 @@ async def _ready(process: asyncio.subprocess.Process) -> SimEndpoint:
 
 def _refusal(code: int | None, said: str) -> BotError:
     last = said.splitlines()[-1] if said else f"it ended with exit code {code}"
-    sentence = last.removeprefix("error: ")
-    return DataError(sentence) if code == DataError.exit_code else ConfigError(sentence)
+    sentence = last.rpartition("error: ")[2].removeprefix("python -m bot.simexchange: ")
+    kinds: dict[int | None, type[BotError]] = {
+        DataError.exit_code: DataError,
+        StorageError.exit_code: StorageError,
+    }
+    return kinds.get(code, ConfigError)(sentence)
 
 
 async def _drain(stream: asyncio.StreamReader | None) -> None:

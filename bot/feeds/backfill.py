@@ -81,9 +81,9 @@ class Backfills:
             return
         request = self._requests[track.symbol] = _Request(track, until_ms, tell)
         self._catching_up[track.symbol] += 1
-        if tell:
-            since_ms = track.unknown_ms or until_ms
-            minutes = (until_ms - since_ms) // MINUTE_MS
+        since_ms = track.unknown_ms or until_ms
+        minutes = (until_ms - since_ms) // MINUTE_MS
+        if tell and minutes > 0:
             self._notice("candle.gap_found", track, since_ms=since_ms, until_ms=until_ms, minutes=minutes)
         task = asyncio.get_running_loop().create_task(self._run(request))
         self._tasks.add(task)

@@ -21,7 +21,7 @@ from bot.feeds.backfill import Backfills
 from bot.feeds.event_queue import EventQueue
 from bot.feeds.hooks import MALFORMED, StreamMessage, install_hook, parser_of, update_from_row
 from bot.feeds.markets import check_exchange, check_symbols, instrument_of
-from bot.feeds.rest import RestReader
+from bot.feeds.rest import RestReader, Retrying
 from bot.feeds.stream import CandleStream, Rows
 from bot.feeds.timing import FeedTiming
 from bot.feeds.tracks import SymbolTrack
@@ -43,6 +43,7 @@ class CcxtFeed:
         timing: Patience; ``FeedTiming.at_speed`` for a simulated exchange.
         flags: False takes candles from what ccxt returns, confirmed by REST, as for exchanges whose messages
             have no known closed flag.
+        retrying: Told at once of each request that is tried again, also before ``events`` are taken.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CcxtFeed:
         random: Callable[[], float],
         timing: FeedTiming | None = None,
         flags: bool = True,
+        retrying: Retrying | None = None,
     ) -> None:
         self.symbols = tuple(symbols)
         timing = timing or FeedTiming()
@@ -62,7 +64,9 @@ class CcxtFeed:
         self._queue = EventQueue()
         self._tracks = {symbol: SymbolTrack(symbol) for symbol in self.symbols}
         self._parser = parser_of(exchange) if flags else None
-        self._rest = RestReader(exchange, now_ms=clock.now_ms, timing=timing, random=random)
+        self._rest = RestReader(
+            exchange, now_ms=clock.now_ms, timing=timing, random=random, retrying=retrying
+        )
         self._backfills = Backfills(
             self._rest,
             self._queue,

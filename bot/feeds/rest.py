@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from bot.core.market import MINUTE_MS, Candle, InstrumentKind, Symbol, candle_fault, kind_of
 from bot.errors import BotError, DataError, TransientError
@@ -21,6 +21,9 @@ SETTLING_MS = 1_000
 """How long after its close an exchange may still change a bar."""
 
 _Answer = TypeVar("_Answer")
+
+Retrying: TypeAlias = Callable[[dict[str, Any]], None]
+"""Called with ``cause``, ``attempt``, ``attempts`` and ``wait_seconds`` before the wait."""
 
 
 class Page(NamedTuple):
@@ -47,12 +50,17 @@ class RestReader:
         now_ms: Callable[[], int],
         timing: FeedTiming,
         random: Callable[[], float],
+        retrying: Retrying | None = None,
     ) -> None:
-        """``now_ms`` stands in for the exchange's time where it cannot be asked; ``random`` in [0, 1)."""
+        """``now_ms`` stands in for the exchange's time where it cannot be asked; ``random`` in [0, 1).
+
+        ``retrying`` is told of each request that failed and will be tried again.
+        """
         self._exchange = exchange
         self._now_ms = now_ms
         self._timing = timing
         self._random = random
+        self._retrying = retrying
 
     async def exchange_time_ms(self) -> int:
         """The exchange's clock, asked now; TransientError or DataError if there is no sound answer."""
@@ -135,11 +143,21 @@ class RestReader:
         while True:
             try:
                 return await call()
-            except (TransientError, DataError):
+            except (TransientError, DataError) as error:
                 attempt += 1
                 if attempt >= self._timing.attempts:
                     raise
-                await asyncio.sleep(self._timing.wait_seconds(attempt, self._random))
+                wait_seconds = self._timing.wait_seconds(attempt, self._random)
+                if self._retrying is not None:
+                    self._retrying(
+                        {
+                            "cause": str(error),
+                            "attempt": attempt,
+                            "attempts": self._timing.attempts,
+                            "wait_seconds": round(wait_seconds, 1),
+                        }
+                    )
+                await asyncio.sleep(wait_seconds)
 
     async def _read_on(self, symbol: Symbol, since_ms: int, end_ms: int, found: dict[int, Candle]) -> int:
         """Add one answer to ``found``; returns where to go on, ``end_ms`` when there is nothing more."""

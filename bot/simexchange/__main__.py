@@ -31,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BotError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return error.exit_code
+    except OSError as error:
+        place = error.filename or given.state_dir
+        sys.stderr.write(f"{PROGRAM}: {place} can't be written or read: {error.strerror or error}\n")
+        return StorageError.exit_code
     return 0
 
 

@@ -64,7 +64,10 @@ def start_time(config: SimConfig, source: BarSource) -> int:
         start = _iso(text)
     start -= start % MINUTE_MS
     if start < source.start_ms or (source.end_ms is not None and start >= source.end_ms):
-        raise ConfigError(f"start_at: {start} lies outside the market, {source.start_ms} to {source.end_ms}")
+        end = "" if source.end_ms is None else _utc(source.end_ms)
+        raise ConfigError(
+            f"start_at: {text} is {_utc(start)}, outside the market, {_utc(source.start_ms)} to {end}"
+        )
     return start
 
 
@@ -111,6 +114,13 @@ def _funding(files: tuple[str, ...]) -> dict[str, dict[int, float]]:
         name, path = _named(given)
         rates.setdefault(symbol_id(name), {}).update(read_funding(path))
     return rates
+
+
+def _utc(at_ms: int) -> str:
+    try:
+        return f"{dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC):%Y-%m-%dT%H:%MZ}"
+    except (ValueError, OverflowError, OSError):
+        return str(at_ms)  # beyond the years that a date can name
 
 
 def _iso(text: str) -> int:

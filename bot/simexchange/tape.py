@@ -110,7 +110,8 @@ def _read_table(path: Path) -> Any:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+        reason = " ".join(str(error).split()).removeprefix(f"Could not open Parquet input source '{path}': ")
+        raise DataError(f"{path}: not a readable Parquet file: {reason}") from error
 
 
 def _column(path: Path, table: Any, name: str) -> npt.NDArray[Any]:

@@ -61,10 +61,13 @@ def test_bad_rows_are_shown_and_the_file_refused(tmp_path: Path, as_json: bool) 
     """Every bad row is listed, the command ends with the data error, and the store stays empty."""
     path, store = csv_file(tmp_path, bad=True), ("--store", tmp_path / "store")
     result = invoke("import", path, *store, *(["--json"] if as_json else []))
-    assert isinstance(result.exception, DataError)
     assert "close is outside low..high" in result.stdout
     if as_json:
+        assert result.exit_code == DataError.exit_code
         assert [row["number"] for row in json.loads(result.stdout)["bad_rows"]] == [1]
+        assert "1 bad row," in result.stderr
+    else:
+        assert isinstance(result.exception, DataError)
     assert json.loads(invoke("list", *store, "--json").stdout) == []
     skipped = invoke("import", path, *store, "--skip-bad", "--json")
     assert json.loads(skipped.stdout)[0]["stored"]["added"] == 2
@@ -73,8 +76,8 @@ def test_bad_rows_are_shown_and_the_file_refused(tmp_path: Path, as_json: bool) 
 def test_checking_a_faulty_file_reports_and_fails(tmp_path: Path) -> None:
     """The report comes out first, then the data error that names the file."""
     result = invoke("check", csv_file(tmp_path, bad=True), "--json")
-    assert isinstance(result.exception, DataError)
-    assert "binance-BTCUSDT-1m-a.csv" in str(result.exception)
+    assert result.exit_code == DataError.exit_code
+    assert "binance-BTCUSDT-1m-a.csv" in result.stderr
     assert json.loads(result.stdout)[0]["faults"][0]["reason"] == "close is outside low..high"
     assert isinstance(invoke("check", "--store", tmp_path / "none").exception, DataError)
 
