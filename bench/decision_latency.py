@@ -32,7 +32,7 @@ def measure(context: Context) -> list[Figure]:
     figures = []
     cases = (("one_symbol", 1, ("< 2", "< 10")), ("twenty_symbols", 20, ("", "")))
     for name, count, goals in cases[: context.pick(2, 2, 1)]:
-        seen = watch(context, count, context.pick(600, 130, 12))
+        seen = watch(context, count, context.pick(600, 130, 24))
         warm = seen["batches"][context.pick(WARM_UP_BATCHES, WARM_UP_BATCHES, 1) :]
         whole = [row for row in warm if row[1] == seen["symbols"]]
         usual = [row for row in whole if minute_of_hour(row) >= AFTER_THE_HOUR]

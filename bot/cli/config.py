@@ -66,7 +66,7 @@ def check(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJs
 def require_strategy(loaded: LoadedSettings) -> None:
     """Refuse a strategy, parameter set or parameter that there is not; ConfigError names who said it."""
     from bot.errors import ConfigError
-    from bot.settings import DEFAULTS_FILE
+    from bot.settings.loading import DEFAULTS_FILE
     from strategies import strategy_factory
 
     chosen = loaded.settings.strategy
