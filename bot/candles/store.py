@@ -162,7 +162,7 @@ def _merge(path: Path, fresh: CandleArrays, *, revise: bool) -> tuple[CandleArra
         name = next(name for name in COLUMNS if getattr(old, name)[at] != getattr(new, name)[at])
         raise DataError(
             f"{path}: {name} at {iso_utc(int(old.ts[at]))} is stored as {getattr(old, name)[at]} and would become "
-            f"{getattr(new, name)[at]} ({int(differs.sum())} rows differ); nothing was stored, say revise to replace them"
+            f"{getattr(new, name)[at]} ({int(differs.sum())} rows differ); nothing was stored; --revise replaces them"
         )
     kept = np.ones(len(stored), dtype=bool)
     kept[in_stored] = False

@@ -12,7 +12,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
@@ -129,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code (``bot.errors`` has the table; 130 when interrupted).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # a user's own strategy lies where they stand; ours come first
+    if "" not in sys.path:
+        sys.path.append("")  # a user's own strategy lies where they stand; ours come first
     as_json = "--json" in words
     try:
         code = _invoke(words)

@@ -107,7 +107,10 @@ async def _trade(
     log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
     exchange = await stack.enter_async_context(
         open_exchange(
-            settings.exchange.id, connect_to=settings.exchange.address, ca_file=settings.exchange.ca_file
+            settings.exchange.id,
+            connect_to=settings.exchange.address,
+            ca_file=settings.exchange.ca_file,
+            rate_limited=not settings.exchange.simulated,  # a limit protects others, not our own exchange
         )
     )
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()

@@ -73,6 +73,7 @@ def test_no_trade_has_no_win_rate():
     figures = figures_of(run_backtest(data), data)
     assert figures.values["trades"] == 0
     assert figures.values["return"] == 0
+    assert any(words.startswith("no trade was closed; held back: ") for words in figures.warnings)
     for name in ("win_rate", "profit_factor", "average_trade_bps"):
         assert figures.values[name] is None
         assert figures.reasons[name] == "no trade was closed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bot.simexchange.tls import server_context
 from tests.tiny_model import write_tiny_model
 
 RUN = """
@@ -75,6 +77,28 @@ def test_it_trades_a_tape_to_its_end_without_heavy_libraries(words: list[str], t
     assert (tmp_path / "logs" / "bot.jsonl").read_text() == "".join(
         line for line in done.stdout.splitlines(keepends=True) if '"event"' in line
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_start_that_finds_no_exchange(
+    words: list[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Each failed request is a line of the log, and a signal does not wait for the retries to be used up."""
+    server_context(tmp_path / "ca.pem")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
+        command = [sys.executable, "-m", "bot", "run", *words[3:], "--state-dir", str(tmp_path / "state")]
+        command += ["--exchange", "binanceusdm", "--symbol", "BTC/USDT:USDT"]
+        command += ["--set", f"exchange.connect_to=127.0.0.1:{deaf.getsockname()[1]}"]
+        command += ["--set", f"exchange.ca_file={tmp_path / 'ca.pem'}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if '"feed.request_failed"' in line:
+                    break
+            process.send_signal(number)
+            assert '"service.stopped"' in process.stdout.read().splitlines()[-1]
+            assert process.wait(timeout=5) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

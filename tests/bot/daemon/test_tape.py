@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from bot.daemon.tape import SimPlan, running_sim
-from bot.errors import ConfigError, DataError
+from bot.errors import ConfigError, DataError, StorageError
 
 
 async def test_it_tells_where_it_listens_and_ends_with_the_block(tmp_path: Path) -> None:
@@ -29,6 +29,15 @@ async def test_a_refused_tape_is_one_sentence_of_data(tmp_path: Path) -> None:
     broken.write_bytes(b"PAR1 nothing")
     with pytest.raises(DataError, match="binanceusdm-BTCUSDT-1m-x"):
         async with running_sim(SimPlan(tapes=(str(broken),)), tmp_path):
+            pass
+
+
+async def test_a_folder_that_the_exchange_cannot_write_is_a_matter_of_storage(tmp_path: Path) -> None:
+    """A disk that refuses the exchange's own files is not called a wrong setting."""
+    place = tmp_path / "file"
+    place.write_text("x", encoding="utf-8")
+    with pytest.raises(StorageError, match="file"):
+        async with running_sim(SimPlan(history_days=1), place):
             pass
 
 

@@ -75,6 +75,24 @@ def reader(exchange: ScriptedExchange, attempts: int = 4) -> RestReader:
     return RestReader(exchange, now_ms=lambda: exchange.now_ms, timing=timing, random=lambda: 0.5)
 
 
+async def test_each_request_that_is_tried_again_is_told_of() -> None:
+    """Whoever asked to know hears why, how often and how long, before the wait; the last failure is raised."""
+    exchange = ScriptedExchange(list(range(5)), at(9))
+    exchange.script = [ccxt.NetworkError("the line is down"), None]
+    told: list[dict[str, Any]] = []
+    timing = FeedTiming(pace_seconds=0.001, pace_most_seconds=0.002, attempts=2, market_speed=1000)
+    rest = RestReader(
+        exchange, now_ms=lambda: exchange.now_ms, timing=timing, random=lambda: 0.5, retrying=told.append
+    )
+    assert len(await rest.history(SYMBOL, at(0), at(5))) == 5
+    assert [(fields["attempt"], fields["attempts"]) for fields in told] == [(1, 2)]
+    assert "the line is down" in told[0]["cause"]
+    exchange.script = [ccxt.NetworkError("down"), ccxt.NetworkError("still down")]
+    with pytest.raises(TransientError, match="still down"):
+        await rest.history(SYMBOL, at(0), at(5))
+    assert len(told) == 2
+
+
 async def test_the_unfinished_bar_is_never_given() -> None:
     """The newest bar is left out while it is open, and while it has just closed; older ones are final."""
     for after_ms, told in ((0, 9), (59_999, 9), (60_000, 9), (62_999, 9), (63_000, 10)):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bot.errors import StorageError
 from bot.simexchange.__main__ import main
 from bot.simexchange.assembly import build_market
 from bot.simexchange.config import Market, SimConfig
@@ -24,6 +25,15 @@ def test_the_synthetic_market_is_written_as_tapes_that_play(tmp_path: Path) -> N
     assert market.market is Market.USDM
     made = SyntheticSource(("ETHUSDT",), 5).between("ETHUSDT", ORIGIN_MS, ORIGIN_MS + 2 * DAY_MS)
     np.testing.assert_array_equal(market.source.between("ETHUSDT", 0, 2**62).close, made.close)
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys) -> None:
+    """What the disk refuses is one line with the path and the exit code of storage."""
+    place = tmp_path / "file"
+    place.write_text("x", encoding="utf-8")
+    assert main(["--state-dir", str(place)]) == StorageError.exit_code
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert str(place) in line
 
 
 @pytest.mark.parametrize(
