@@ -64,8 +64,13 @@ def tell_batch(log: Log, missing: Sequence[Symbol], record: BatchRecord, latency
 
 def tell_state_change(log: Log, change: StateChange) -> None:
     """One line for a move of the trading state."""
-    event = "risk.halted" if change.after is TradingState.HALTED else "risk.state_changed"
-    log.warning(event, before=change.before.value, after=change.after.value, reason=change.reason)
+    fields = {"before": change.before.value, "after": change.after.value, "reason": change.reason}
+    if change.after is TradingState.HALTED:
+        log.warning("risk.halted", **fields)
+    elif change.after is TradingState.TRADING:
+        log.info("risk.state_changed", **fields)  # nothing that a person must look at
+    else:
+        log.warning("risk.state_changed", **fields)
 
 
 def _tell_decision(log: Log, decision: Decision, opened_at_ms: int, equity: float, latency_us: int) -> None:

@@ -51,6 +51,8 @@ class JournalReader:
             )
         self.path = path
         self._db = connect(str(path), read_only=True)
+        if not self._rows("PRAGMA user_version")[0][0]:
+            raise NotRunningError(f"the journal {path} holds nothing yet: start the bot with `bot run` first")
 
     def close(self) -> None:
         """Let go of the file."""

@@ -76,3 +76,11 @@ def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"nothing" * 200)
     with pytest.raises(StorageError, match=r"journal\.sqlite"):
         JournalReader(path)
+
+
+def test_a_journal_without_tables_holds_nothing_yet(tmp_path: Path) -> None:
+    """A file that was made and never written is no error of the user's."""
+    path = tmp_path / "journal.sqlite"
+    path.touch()
+    with pytest.raises(NotRunningError, match="holds nothing yet"):
+        JournalReader(path)
