@@ -95,23 +95,17 @@ def run(
     asyncio.run(run_bot(settings, sim=plan, predictor=predictor))
 
 
-def daemon_settings(files: list[Path], flags: dict[str, Any], assignments: list[str]) -> Any:
+def daemon_settings(files: list[Path], flags: dict[str, Any], changes: list[str]) -> Any:
     """The settings of a run: files, environment, flags; the log also goes to the state folder unless told otherwise.
 
     Raises:
         UsageError: An assignment without ``=``; ConfigError: a wrong setting.
     """
-    from bot.cli.config import require_strategy
-    from bot.errors import UsageError
+    from bot.cli.config import assignments, require_strategy
     from bot.settings import load_with_sources
 
-    overrides = {name: value for name, value in flags.items() if value is not None}
-    for text in assignments:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: write section.key=value, such as sizing.equity_fraction=0.1")
-        overrides[name] = value
-    loaded = load_with_sources(files, overrides)
+    given = {name: value for name, value in flags.items() if value is not None}
+    loaded = load_with_sources(files, {**given, **assignments(changes)})
     require_strategy(loaded)  # now, and not when the exchange was connected
     settings = loaded.settings
     if settings.logs.file is None:

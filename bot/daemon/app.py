@@ -117,7 +117,8 @@ async def _trade(
     control = SimControl(exchange)
     feed = await _feed(settings, exchange, clock, control, log)
     stack.push_async_callback(feed.close)
-    started = await _unless_stopped(stop, _start(settings, run_id, predictor, journal, feed, instruments))
+    starting = _start(settings, run_id, predictor, journal, feed, clock, instruments)
+    started = await _unless_stopped(stop, starting)
     if started is None:
         return _stopped_early(settings, journal, log)
     engine, broker, funding, recovered = started
@@ -128,9 +129,7 @@ async def _trade(
         engine.last_opened_at_ms,
         log,
     )
-    minder = SimMinder(
-        SimControl(exchange), engine.last_opened_at_ms, until_end=sim is not None and sim.until_end
-    )
+    minder = SimMinder(control, engine.last_opened_at_ms, until_end=sim is not None and sim.until_end)
     loop = TradingLoop(
         engine=engine,
         broker=broker,
@@ -175,16 +174,26 @@ async def _start(
     predictor: Predictor,
     journal: SqliteJournal,
     feed: CcxtFeed,
+    clock: Clock,
     instruments: Mapping[Symbol, Instrument] | None,
 ) -> _Started:
-    """Read the markets and recover: what asks the exchange, and may wait for it long."""
+    """Read the markets, set the clock and recover: what asks the exchange, and may wait for it long."""
     await feed.open()
+    if isinstance(clock, SystemClock):
+        await _synchronize(clock, feed)
     instruments = instruments or await feed.instruments()
     engine = _engine(settings, run_id, instruments)
     funding = FundingRates(settings.costs.funding_rate)
     broker = PaperBroker(settings.costs.to_core(), instruments, funding)
     recovered = await recover(engine=engine, broker=broker, predictor=predictor, journal=journal, feed=feed)
     return _Started(engine, broker, funding, recovered)
+
+
+async def _synchronize(clock: SystemClock, feed: Feed) -> None:
+    """Set our clock by the exchange's: deadlines and the age of a candle are judged by it."""
+    asked_at_ns = clock.monotonic_ns()
+    exchange_ms = await feed.exchange_time_ms()
+    clock.synchronize(exchange_ms, asked_at_ns=asked_at_ns, answered_at_ns=clock.monotonic_ns())
 
 
 async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Started]) -> _Started | None:

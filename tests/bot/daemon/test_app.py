@@ -15,7 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bot.clock import SystemClock, wall_ms
+from bot.daemon.app import _synchronize
 from bot.simexchange.tls import server_context
+from tests.daemon_harness import ListFeed
 from tests.tiny_model import write_tiny_model
 
 RUN = """
@@ -124,3 +127,11 @@ def test_a_signal_ends_it_in_order_and_the_next_start_goes_on(
     )
     ready = next(line for line in rows(second.stdout) if line["event"] == "service.ready")
     assert ready["recovered"] is True
+
+
+async def test_the_clock_of_this_machine_is_set_by_the_exchanges() -> None:
+    """Five seconds of skew are taken up at the start, give or take the round trip."""
+    clock = SystemClock()
+    feed = ListFeed([], now_ms=wall_ms() + 5_000)
+    await _synchronize(clock, feed)
+    assert abs(clock.offset_ms - 5_000) < 1_000
