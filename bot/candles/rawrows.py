@@ -94,9 +94,11 @@ def time_ms(text: str) -> int:
     """Read a time as milliseconds UTC; ValueError says what is wrong with it."""
     text = text.strip()
     try:
-        return _number_ms(int(text))
+        whole = int(text)
     except ValueError:
-        pass
+        whole = None
+    if whole is not None:  # judged as it is written: a float would round nanoseconds to what they are not
+        return _number_ms(whole)
     try:
         number = float(text)
     except ValueError:

@@ -208,3 +208,10 @@ def test_nulls_and_words_in_parquet_are_named(tmp_path: Path) -> None:
         path,
     )
     assert read_raw(path).unreadable == {1: "ts is empty", 2: "close is 'x', which is not a number"}
+
+
+def test_a_nanosecond_off_the_minute_is_refused_and_not_rounded_away() -> None:
+    """Whole numbers are judged as they are written, beyond what a float can hold too."""
+    assert time_ms("1700000040000000000") == 1_700_000_040_000
+    with pytest.raises(ValueError, match="whole minute"):
+        time_ms("1700000040000000001")
