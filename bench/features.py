@@ -11,6 +11,7 @@ from bench.market import DAY_MINUTES, synthetic_candles
 from bench.sampling import durations_ns, seconds_of
 from models.feature_stream import FeatureStream
 from models.features import FEATURE_SETS
+from models.scaling import fit_scaler
 
 WINDOW = 60
 YEAR_MINUTES = 365 * DAY_MINUTES
@@ -25,13 +26,14 @@ def measure(context: Context) -> list[Figure]:
     warm_up = min(800, minutes - count)
     figures = []
     for tag, features in FEATURE_SETS.items():
-        stream = FeatureStream(features, WINDOW)
-        rows = zip(
+        rows = features.compute(candles.rows(0, 1000)).matrix[-400:]
+        stream = FeatureStream(features, WINDOW, fit_scaler("standard", features.columns, rows))
+        fed = zip(
             candles.ts[: warm_up + count].tolist(),
             *(column[: warm_up + count].tolist() for column in columns),
             strict=True,
         )
-        samples = durations_ns(appending(stream, rows), count, warm_up=warm_up)
+        samples = durations_ns(appending(stream, fed), count, warm_up=warm_up)
         figures += spread(f"{tag}_one_candle", samples, "us")
         seconds = seconds_of(partial(features.compute, candles))
         note = "" if minutes == YEAR_MINUTES else f"from {minutes:,} candles"

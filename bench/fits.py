@@ -15,10 +15,12 @@ import time
 from typing import Any
 
 from bench.market import BITCOIN, synthetic_candles
+from bench.processes import BenchError
 from bench.sampling import memory_mb
 from models.dataset import Dataset, prepare
 from models.fitting import TrainingProgress, fit
 from models.recipe import Recipe, load_recipe
+from models.recipe_sections import StackedLstmSection
 from models.windows import gather
 
 RECIPE = "scalping"
@@ -84,7 +86,10 @@ def plain(recipe: Recipe, data: Dataset, steps: int) -> Stopwatch:
     ends = data.rows.ends_within(data.slices.train)
     windows, targets = gather(data.rows.scaled, ends, recipe.window), data.target[ends]
     keras.utils.set_random_seed(recipe.training.seed)
-    model = build(recipe.architecture, recipe.window, windows.shape[2])
+    section = recipe.architecture
+    if not isinstance(section, StackedLstmSection):
+        raise BenchError("the bench measures a stacked LSTM")
+    model = build(section, recipe.window, windows.shape[2]).trained
     model.compile(optimizer=keras.optimizers.Adam(recipe.training.learning_rate), loss=recipe.training.loss)
     watch = Stopwatch(steps, PLAIN_BATCH, len(ends))
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.market import synthetic_candles
-from bench.processes import run_python
+from bench.processes import BenchError, run_python
 from models.calibration import Calibration
 from models.features import feature_set
 from models.hashing import canonical_json, sha256
 from models.passport import ModelPassport
 from models.recipe import Recipe, load_recipe
+from models.recipe_sections import StackedLstmSection
 from models.registry import list_models, make_model_id, resolve, write_artifact
 from models.scaling import fit_scaler
 from models.windows import gather, window_ends
@@ -54,7 +55,10 @@ def write_untrained_model(root: Path) -> Path:
     ends = window_ends(candles.ts, table.valid, recipe.window)[::8]
     windows = gather(scaler.transform_table(table.matrix), ends, recipe.window)
     keras.utils.set_random_seed(SEED)
-    model = build(recipe.architecture, recipe.window, windows.shape[2])
+    section = recipe.architecture
+    if not isinstance(section, StackedLstmSection):
+        raise BenchError("the bench measures a stacked LSTM")
+    model = build(section, recipe.window, windows.shape[2]).trained
     deviation = float(np.std(model.predict(windows, batch_size=256, verbose=0)))
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel / deviation, bias])

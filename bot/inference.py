@@ -16,6 +16,7 @@ from bot.core.market import Candle, Symbol
 from bot.core.prediction import PREDICTION_DIGITS, Prediction
 from bot.errors import DataError
 from models.candle_arrays import CandleArrays
+from models.combination import WeightTracker
 from models.feature_stream import FeatureStream
 from models.forecaster import Forecaster, Forecasts, load_forecaster
 from models.windows import MINUTE_MS
@@ -33,7 +34,8 @@ class PredictionSeries:
         raw: float64 [k], the model's own output, rounded to 1e-6.
         model_id: Which artifact made them.
         horizon_minutes: Distance predicted.
-        outside_range: How many of the windows' last rows lie beyond what was seen in training.
+        abstained: Whole windows without an entry, since more than 1 % of their values lie beyond what was seen in
+            training.
     """
 
     symbol: Symbol
@@ -43,7 +45,7 @@ class PredictionSeries:
     raw: npt.NDArray[np.float64]
     model_id: str
     horizon_minutes: int
-    outside_range: int
+    abstained: int
 
 
 class OnnxPredictor:
@@ -53,18 +55,20 @@ class OnnxPredictor:
         model_id: The artifact's id.
         horizon_minutes: Distance predicted.
         history_minutes: Trailing candles that make the last window exact after a restart.
-        outside_range: How many predictions were made on a last row beyond what was seen in training.
+        abstained: For each symbol, how many predictions were not given, since more than 1 % of the window's values
+            lie beyond what was seen in training.
     """
 
     def __init__(self, forecaster: Forecaster) -> None:
         passport = forecaster.passport
         self.model_id = passport.model_id
         self.horizon_minutes = passport.horizon_minutes
-        self.history_minutes = forecaster.features.history_minutes(passport.window)
-        self.outside_range = 0
+        self.history_minutes = forecaster.history_minutes
+        self.abstained: dict[Symbol, int] = {}
         self._forecaster = forecaster
         self._window = passport.window
         self._streams: dict[Symbol, FeatureStream] = {}
+        self._trackers: dict[Symbol, WeightTracker] = {}
 
     @classmethod
     def load(cls, folder: Path, *, threads: int = 1) -> OnnxPredictor:
@@ -80,10 +84,24 @@ class OnnxPredictor:
         recent = candles[-self.history_minutes :]
         columns = [np.array([candle[place] for candle in recent], np.float64) for place in range(2, 7)]
         ts = np.array([candle.opened_at_ms for candle in recent], np.int64)
+        arrays = CandleArrays(ts, *columns)
         try:
-            self._stream(symbol).load(CandleArrays(ts, *columns))
+            self._stream(symbol).load(arrays)
+            self._warm_weights(symbol, arrays)
         except DataError as fault:
             raise DataError(f"{symbol}: {fault}") from fault
+
+    def _warm_weights(self, symbol: Symbol, candles: CandleArrays) -> None:
+        """Bring an ensemble's moving weights to where these candles lead."""
+        forecaster, combination = self._forecaster, self._forecaster.combination
+        if combination is None or not combination.moves:
+            return
+        tracker = self._trackers[symbol] = combination.tracker(self.horizon_minutes)
+        table = forecaster.features.compute(candles)
+        ends = forecaster.ends(candles, table)
+        raw = forecaster.infer_series(forecaster.scaler.transform_table(table.matrix), ends)
+        for end, row in zip(ends.tolist(), combination.probabilities(raw), strict=True):
+            tracker.step(int(candles.ts[end]), float(candles.close[end]), row)
 
     def observe(self, candle: Candle) -> None:
         """Take in one closed candle; a gap empties what was remembered.
@@ -98,40 +116,66 @@ class OnnxPredictor:
             raise DataError(f"{symbol}: {fault}") from fault
 
     def predict(self, symbols: Sequence[Symbol]) -> list[Prediction]:
-        """One prediction for each of the symbols whose window is whole, in the order of their names."""
+        """One prediction for each symbol whose window is whole and like what was seen in training, by name."""
         streams = self._streams
         ready = [symbol for symbol in sorted(set(symbols)) if symbol in streams and streams[symbol].ready]
         if not ready:
             return []
-        rows = np.stack([streams[symbol].window() for symbol in ready])
-        self.outside_range += self._forecaster.scaler.outside(rows[:, -1])
+        chosen = [streams[symbol] for symbol in ready]
+        windows = chosen[0].window()[None] if len(chosen) == 1 else np.stack([one.window() for one in chosen])
+        raw = self._forecaster.infer(windows)
         forecasts = _rounded(
             self._forecaster.decode(
-                self._forecaster.infer(self._forecaster.scaler.transform(rows)),
-                np.array([streams[symbol].close for symbol in ready]),
-                np.array([streams[symbol].volatility for symbol in ready]),
+                raw,
+                np.array([one.close for one in chosen]),
+                np.array([one.volatility for one in chosen]),
+                self._weights(ready, raw),
             )
         )
         return [
             Prediction(
-                symbol=symbol,
-                closed_at_ms=(streams[symbol].last_ts or 0) + MINUTE_MS,
-                model_id=self.model_id,
-                horizon_minutes=self.horizon_minutes,
-                expected_return=expected,
-                probability_up=probability,
-                raw=raw,
+                symbol,
+                (stream.last_ts or 0) + MINUTE_MS,
+                self.model_id,
+                self.horizon_minutes,
+                expected,
+                probability,
+                None,
+                said,
             )
-            for symbol, expected, probability, raw in zip(
-                ready, *(column.tolist() for column in forecasts), strict=True
+            for symbol, stream, expected, probability, said in zip(
+                ready, chosen, *forecasts.tolist(), strict=True
             )
+            if not self._abstains(symbol, stream)
         ]
+
+    def _weights(self, ready: list[Symbol], raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+        """An ensemble's moving weights at the newest minute of each symbol; None where weights do not move."""
+        combination = self._forecaster.combination
+        if combination is None or not combination.moves:
+            return None
+        rows = []
+        for symbol, row in zip(ready, combination.probabilities(raw), strict=True):
+            stream = self._streams[symbol]
+            if symbol not in self._trackers:
+                self._trackers[symbol] = combination.tracker(self.horizon_minutes)
+            rows.append(self._trackers[symbol].step(stream.last_ts or 0, stream.close, row))
+        return np.array(rows)
+
+    def _abstains(self, symbol: Symbol, stream: FeatureStream) -> bool:
+        """Whether the window is too far from what was seen in training; counted."""
+        if stream.outside <= self._forecaster.most_outside:
+            return False
+        self.abstained[symbol] = self.abstained.get(symbol, 0) + 1
+        return True
 
     def _stream(self, symbol: Symbol) -> FeatureStream:
         """The symbol's stream, made on first use."""
         stream = self._streams.get(symbol)
         if stream is None:
-            stream = self._streams[symbol] = FeatureStream(self._forecaster.features, self._window)
+            stream = self._streams[symbol] = FeatureStream(
+                self._forecaster.features, self._window, self._forecaster.scaler
+            )
         return stream
 
 
@@ -163,25 +207,31 @@ def forecast_series(
     except DataError as fault:
         raise DataError(f"{symbol}: {fault}") from fault
     ends = forecaster.ends(candles, table)
-    outside = forecaster.scaler.outside(table.matrix[ends])
+    outside = np.concatenate([[0], np.cumsum(forecaster.scaler.outside(table.matrix))])
+    beyond = outside[ends + 1] - outside[ends + 1 - forecaster.passport.window]
+    kept = beyond <= forecaster.most_outside
     volatility = table.volatility[ends]
     scaled = forecaster.scaler.transform_table(table.matrix)
     del table
     raw = forecaster.infer_series(scaled, ends, batch=batch)
-    forecasts = _rounded(forecaster.decode(raw, candles.close[ends], volatility))
+    weights = forecaster.weigh(raw, candles.ts[ends], candles.close[ends])
+    said = _rounded(forecaster.decode(raw, candles.close[ends], volatility, weights))
     return PredictionSeries(
         symbol=symbol,
-        ts=candles.ts[ends],
-        expected_return=forecasts.expected_return,
-        probability_up=forecasts.probability_up,
-        raw=forecasts.raw,
+        ts=candles.ts[ends][kept],
+        expected_return=said[0][kept],
+        probability_up=said[1][kept],
+        raw=said[2][kept],
         model_id=forecaster.passport.model_id,
         horizon_minutes=forecaster.passport.horizon_minutes,
-        outside_range=outside,
+        abstained=int(np.count_nonzero(~kept)),
     )
 
 
-def _rounded(forecasts: Forecasts) -> Forecasts:
-    """Forecasts as the core sees them: processors differ in the last digits, decisions must not."""
+def _rounded(forecasts: Forecasts) -> npt.NDArray[np.float64]:
+    """Forecasts as the core sees them, float64 [3, k]: processors differ in the last digits, decisions must not."""
     # Adding 0.0 turns the -0.0 that rounding may leave into 0.0: they print differently.
-    return Forecasts(*(np.round(column, PREDICTION_DIGITS) + 0.0 for column in forecasts))
+    said: npt.NDArray[np.float64] = np.array(forecasts, np.float64)
+    np.round(said, PREDICTION_DIGITS, out=said)
+    said += 0.0
+    return said

@@ -23,7 +23,9 @@ def assess(
 ) -> dict[str, Any]:
     """Forecast at the given window ends, all with a known future, and evaluate beside the baselines."""
     raw = forecaster.infer_series(rows.scaled, ends)
-    said = forecaster.decode(raw, rows.close[ends], rows.volatility[ends])
+    said = forecaster.decode(
+        raw, rows.close[ends], rows.volatility[ends], _weights(forecaster, rows, raw, ends)
+    )
     sample = Sample(
         ts=rows.ts[ends],
         symbol=rows.symbol[ends],
@@ -35,6 +37,19 @@ def assess(
     model = Forecast("model", said.expected_return, said.expected_return, said.probability_up)
     report = evaluate(sample, model, baselines.base_rate, baselines.logistic(rows.scaled, ends))
     return {"model_id": forecaster.passport.model_id, "symbols": list(rows.symbols)} | report
+
+
+def _weights(
+    forecaster: Forecaster, rows: RowTable, raw: npt.NDArray[np.float64], ends: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64] | None:
+    """An ensemble's moving weights, each symbol followed by itself; None where weights do not move."""
+    if forecaster.combination is None or not forecaster.combination.moves:
+        return None
+    weights = np.empty(raw.shape)
+    for number in range(len(rows.symbols)):
+        chosen = rows.symbol[ends] == number
+        weights[chosen] = forecaster.weigh(raw[chosen], rows.ts[ends[chosen]], rows.close[ends[chosen]])
+    return weights
 
 
 def evaluate_artifact(

@@ -58,7 +58,7 @@ class Dataset:
 
     Attributes:
         rows: The row table.
-        target: float32 [n], what the model should say at each row; NaN where the future is not there.
+        target: float32 [n, m], what the model should say at each row; NaN where that is not known.
         scaler: Fitted on the rows of the train slice.
         slices: The purged slices of time.
     """
@@ -68,6 +68,11 @@ class Dataset:
     scaler: Scaler
     slices: TimeSlices
 
+    def learnable(self, bounds: tuple[int, int]) -> Indices:
+        """Window ends with times in [from, until) whose label is known: a tie has no direction, for one."""
+        ends = self.rows.ends_within(bounds)
+        return ends[np.isfinite(self.target[ends]).all(axis=1)]
+
 
 def prepare(recipe: Recipe, series: Mapping[str, CandleArrays]) -> Dataset:
     """Features, slices, scaler and targets of a recipe over the candles of some symbols.
@@ -76,13 +81,13 @@ def prepare(recipe: Recipe, series: Mapping[str, CandleArrays]) -> Dataset:
         DataError: The candles are malformed or too few.
     """
     features = feature_set(recipe.features)
-    goal = make_target(recipe.target.kind, recipe.target.horizon)
+    goal = make_target(recipe.target.kind, recipe.target.horizon, recipe.target.options)
     tables = compute_tables(features, series)
     ends = [
         series[name].ts[window_ends(series[name].ts, tables[name].valid, recipe.window)] for name in tables
     ]
     slices = purged_slices(
-        np.concatenate(ends), recipe.split.shares, horizon=goal.horizon, embargo=recipe.embargo
+        np.concatenate(ends), recipe.split.shares, horizon=goal.reach, embargo=recipe.embargo
     )
     seen = [tables[name].matrix[tables[name].valid & (series[name].ts < slices.train[1])] for name in tables]
     scaler = fit_scaler(recipe.scaler.kind, features.columns, np.concatenate(seen), clip=recipe.scaler.clip)

@@ -1,4 +1,4 @@
-"""The columns of each feature set, computed over one stretch of contiguous candles.
+"""The columns of ``scalping`` and ``minmax-close``, computed over one stretch of contiguous candles.
 
 A kernel takes the candles from an anchor up to the newest row wanted and gives the last ``keep`` rows of
 every column. It must be causal, and each row may depend only on the candles from the anchor up to it, to the
@@ -78,7 +78,7 @@ def scalping_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
     close = ta.LN(candles.close / base) * BPS
     high = ta.LN(candles.high / base) * BPS
     low = ta.LN(candles.low / base) * BPS
-    short, long, scale = _volatility_bps(close, tail)
+    short, long, scale = volatility_bps(close, tail)
     position = _close_position(candles)
 
     # One operation over a group of rows costs what it costs over one row: a stream pays by the call.
@@ -118,12 +118,16 @@ def minmax_close_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]
     rows[3] = macd_line[tail] * unit
     rows[4] = upper[tail] * unit
     rows[5] = lower[tail] * unit
-    scale = _volatility_bps(ta.LN(candles.close / candles.close[0]) * BPS, tail)[2]
+    scale = volatility_bps(ta.LN(candles.close / candles.close[0]) * BPS, tail)[2]
     return rows, scale / BPS
 
 
-def _volatility_bps(close_bps: Column, tail: slice) -> tuple[Column, Column, Column]:
-    """Deviation of one-minute log returns over 60 and 240 minutes, and the root of their mean square."""
+def volatility_bps(close_bps: Column, tail: slice) -> tuple[Column, Column, Column]:
+    """Deviation of one-minute log returns over 60 and 240 minutes, and the root of their mean square.
+
+    Log closes and results are in basis points. The second and third are never below the floor; the third is
+    the causal volatility that all feature sets share. NaN before 241 closes.
+    """
     returns = ta.MOM(close_bps, 1)
     short = ta.STDDEV(returns, 60, 1.0)[tail]
     long = np.maximum(ta.STDDEV(returns, 240, 1.0)[tail], VOLATILITY_FLOOR_BPS)

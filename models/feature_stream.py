@@ -1,4 +1,4 @@
-"""One symbol's feature rows, candle by candle: equal to the bit to computing the whole series at once."""
+"""One symbol's scaled feature rows, candle by candle: equal to the bit to computing the whole series at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from bot.errors import DataError
 from models.candle_arrays import CandleArrays
 from models.features import BLOCK_MINUTES, LEAD_MINUTES, MINUTE_MS, FeatureSet, anchor_minute
+from models.scaling import Scaler
 
 _REACH = LEAD_MINUTES + BLOCK_MINUTES
 """The farthest that a row looks back, in candles."""
@@ -22,17 +23,20 @@ class FeatureStream:
         volatility: Causal volatility at it, as a fraction; NaN while history is short.
     """
 
-    def __init__(self, features: FeatureSet, window: int) -> None:
+    def __init__(self, features: FeatureSet, window: int, scaler: Scaler) -> None:
         self.last_ts: int | None = None
         self.close = float("nan")
         self.volatility = float("nan")
         self._features = features
         self._window = window
+        self._scaler = scaler
         # Rows slide through a buffer twice as long as needed: one short copy a few hundred candles.
         capacity = 2 * (_REACH + window)
         columns = [np.zeros(capacity) for _ in range(5)]
         self._candles = CandleArrays(np.zeros(capacity, np.int64), *columns)
-        self._rows = np.zeros((capacity, len(features.columns)))
+        # Scaled once, when they come: a window is then a view, with nothing left to compute.
+        self._rows = np.zeros((capacity, len(features.columns)), np.float32)
+        self._outside = np.zeros(capacity, np.int64)
         self._capacity = capacity
         self._end = 0
         self._held = 0
@@ -58,8 +62,9 @@ class FeatureStream:
         minute = ts // MINUTE_MS
         start = index - (minute - anchor_minute(minute, self._first_minute))
         columns, scale = self._features.kernel(self._candles.rows(start, index + 1), 1)
-        row = self._rows[index]
-        row[:] = columns[:, 0]
+        row = columns[:, 0]
+        self._rows[index] = self._scaler.transform(row)
+        self._outside[index] = self._scaler.outside(row)
         self.close, self.volatility = close, float(scale[0])
         finite = self.volatility == self.volatility and bool(np.isfinite(row).all())
         self._valid_run = self._valid_run + 1 if finite else 0
@@ -81,7 +86,9 @@ class FeatureStream:
         self._end = self._held = len(recent) - first
         for target, source in zip(_columns(self._candles), _columns(recent), strict=True):
             target[: self._end] = source[first:]
-        self._rows[: self._end] = table.matrix[first:]
+        with np.errstate(invalid="ignore"):
+            self._rows[: self._end] = self._scaler.transform(table.matrix[first:])
+        self._outside[: self._end] = self._scaler.outside(table.matrix[first:])
         invalid = np.flatnonzero(~table.valid[first:])
         self._valid_run = self._end - (int(invalid[-1]) + 1 if len(invalid) else 0)
         self._first_minute = int(recent.ts[first]) // MINUTE_MS
@@ -93,8 +100,13 @@ class FeatureStream:
         """Whether the last ``window`` rows are all there, contiguous and valid."""
         return self._valid_run >= self._window
 
-    def window(self) -> npt.NDArray[np.float64]:
-        """The last ``window`` rows, float64 [window, f], as a view that the next candle may overwrite."""
+    @property
+    def outside(self) -> int:
+        """How many values of the window lie beyond what was seen in training."""
+        return int(self._outside[self._end - self._window : self._end].sum())
+
+    def window(self) -> npt.NDArray[np.float32]:
+        """The last ``window`` rows, scaled, float32 [window, f], as a view that the next candle may overwrite."""
         return self._rows[self._end - self._window : self._end]
 
     def _begin(self, ts: int) -> None:
@@ -110,7 +122,7 @@ class FeatureStream:
         """Store a candle behind the others and return its index, sliding the buffer when it is full."""
         if self._end == self._capacity:
             keep = min(self._held, _REACH + self._window)
-            for column in (*_columns(self._candles), self._rows):
+            for column in (*_columns(self._candles), self._rows, self._outside):
                 column[:keep] = column[self._end - keep : self._end].copy()
             self._end = self._held = keep
             self._first_minute = max(self._first_minute, ts // MINUTE_MS - keep)

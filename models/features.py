@@ -26,6 +26,12 @@ from models.feature_sets import (
     minmax_close_kernel,
     scalping_kernel,
 )
+from models.reference_feature_sets import (
+    DEEP_PRICE_COLUMNS,
+    DIRECTION_COLUMNS,
+    deep_price_kernel,
+    direction_kernel,
+)
 
 MINUTE_MS = 60_000
 BLOCK_MINUTES = 240
@@ -95,6 +101,8 @@ FEATURE_SETS = {
     for feature_set in (
         FeatureSet("scalping", 1, SCALPING_COLUMNS, scalping_kernel),
         FeatureSet("minmax-close", 1, MINMAX_CLOSE_COLUMNS, minmax_close_kernel),
+        FeatureSet("deep-price", 1, DEEP_PRICE_COLUMNS, deep_price_kernel),
+        FeatureSet("direction", 1, DIRECTION_COLUMNS, direction_kernel),
     )
 }
 

@@ -13,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import DataError, ModelError
-from models.architectures import build
+from models.architectures import Network, build
 from models.dataset import Dataset
+from models.losses import make_loss
 from models.recipe import Recipe
+from models.recipe_sections import EnsembleSection, ForestSection, TrainingSection
+from models.sample_weights import sample_weights
+from models.targets import make_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +127,31 @@ def fit(
     import tensorflow as tf
 
     options = recipe.training
-    train_ends = data.rows.ends_within(data.slices.train)[:: options.stride]
-    stop_ends = data.rows.ends_within(data.slices.early_stop)
+    train_ends = data.learnable(data.slices.train)[:: options.stride]
+    stop_ends = data.learnable(data.slices.early_stop)
     if not len(train_ends) or not len(stop_ends):
         raise DataError("the train or the early-stop slice holds no whole window with a known future")
 
     keras.utils.set_random_seed(options.seed)
     tf.config.experimental.enable_op_determinism()
-    model = build(recipe.architecture, recipe.window, data.rows.scaled.shape[1])
-    model.compile(optimizer=keras.optimizers.Adam(options.learning_rate), loss=options.loss, metrics=["mae"])
+    network = _build(recipe, data)
+    model = network.trained
+    model.compile(
+        optimizer=_optimizer(recipe, len(train_ends)), loss=make_loss(options), metrics=_metrics(options)
+    )
     batches = -(-len(train_ends) // options.batch_size)
     run = _Run(
         seconds, deadline, options.max_epochs, batches, len(train_ends), options.batch_size, on_progress
     )
     with tempfile.TemporaryDirectory(prefix="bot-training-") as folder:
-        best = Path(folder) / "best.keras"
-        callbacks = _callbacks(recipe, run, best)
+        best = Path(folder) / "best.weights.h5"
         interrupted = False
         try:
             model.fit(
-                _windows(data, train_ends, recipe, shuffle=True),
-                validation_data=_windows(data, stop_ends, recipe, shuffle=False),
+                _windows(data, train_ends, recipe, training=True),
+                validation_data=_windows(data, stop_ends, recipe, training=False),
                 epochs=options.max_epochs,
-                callbacks=callbacks,
+                callbacks=_callbacks(recipe, run, best),
                 shuffle=False,  # the dataset is shuffled already
                 verbose=0,
             )
@@ -157,11 +163,11 @@ def fit(
                 if interrupted
                 else "training diverged: the validation loss never was a number"
             )
-        model = keras.models.load_model(best)
+        model.load_weights(best)
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise ModelError("training diverged: the weights are not all numbers")
     return FitOutcome(
-        model=model,
+        model=network.served,
         history=run.history,
         best_epoch=int(np.nanargmin(run.history["val_loss"])) + 1,
         stopped_because=_reason(run, interrupted=interrupted),
@@ -169,6 +175,50 @@ def fit(
         train_windows=len(train_ends),
         stop_windows=len(stop_ends),
     )
+
+
+def _build(recipe: Recipe, data: Dataset) -> Network:
+    """The recipe's network for its target's outputs."""
+    architecture = recipe.architecture
+    if isinstance(architecture, ForestSection | EnsembleSection):
+        raise ModelError(f"a {architecture.kind} is not one network")
+    target = make_target(recipe.target.kind, recipe.target.horizon, recipe.target.options)
+    return build(
+        architecture,
+        recipe.window,
+        data.rows.scaled.shape[1],
+        outputs=len(target.outputs),
+        activation=target.activation,
+        rolling=recipe.scaler.kind == "rolling",
+    )
+
+
+def _optimizer(recipe: Recipe, windows: int) -> Any:
+    """Adam, with decoupled weight decay and clipped gradients where the recipe has them."""
+    import keras
+
+    options = recipe.training
+    rate: Any = options.learning_rate
+    if options.cosine is not None:
+        steps = -(-windows // options.batch_size)
+        warm_up = options.cosine.warmup_epochs * steps
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warm_up else options.learning_rate,
+            decay_steps=max(1, options.max_epochs * steps - warm_up),
+            alpha=options.cosine.min_learning_rate / options.learning_rate,
+            warmup_target=options.learning_rate if warm_up else None,
+            warmup_steps=warm_up,
+        )
+    if options.weight_decay > 0.0:
+        return keras.optimizers.AdamW(
+            rate, weight_decay=options.weight_decay, global_clipnorm=options.clip_norm
+        )
+    return keras.optimizers.Adam(rate, global_clipnorm=options.clip_norm)
+
+
+def _metrics(options: TrainingSection) -> list[str]:
+    """What is shown beside the loss."""
+    return {"binary_crossentropy": ["accuracy"], "multitask": []}.get(options.loss, ["mae"])
 
 
 def _reason(run: _Run, *, interrupted: bool) -> str:
@@ -180,8 +230,11 @@ def _reason(run: _Run, *, interrupted: bool) -> str:
     return "max_epochs" if run.epoch == run.epochs else "early_stopping"
 
 
-def _windows(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe, *, shuffle: bool) -> Any:
-    """A ``tf.data.Dataset`` of (windows, targets) batches, gathered from the one row table as they are needed."""
+def _windows(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe, *, training: bool) -> Any:
+    """A ``tf.data.Dataset`` of batches gathered from the one row table as they are needed.
+
+    (windows, labels), and the windows' weights where the recipe weighs training samples.
+    """
     import tensorflow as tf
 
     table = tf.constant(data.rows.scaled)
@@ -189,12 +242,21 @@ def _windows(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe, *, shuf
     offsets = tf.range(1 - recipe.window, 1, dtype=tf.int64)
 
     def collect(chosen: Any) -> tuple[Any, Any]:
-        return tf.gather(table, chosen[:, None] + offsets[None, :]), tf.gather(target, chosen)[:, None]
+        return tf.gather(table, chosen[:, None] + offsets[None, :]), tf.gather(target, chosen)
 
-    dataset = tf.data.Dataset.from_tensor_slices(ends)
-    if shuffle:
+    section = recipe.training.sample_weight
+    if training and section is not None:
+        weights = sample_weights(data.rows.volatility[ends], section)
+        dataset = tf.data.Dataset.from_tensor_slices((ends, weights))
+    else:
+        dataset = tf.data.Dataset.from_tensor_slices((ends,))
+    if training:
         dataset = dataset.shuffle(len(ends), seed=recipe.training.seed, reshuffle_each_iteration=True)
-    return dataset.batch(recipe.training.batch_size).map(collect).prefetch(2)
+    return (
+        dataset.batch(recipe.training.batch_size)
+        .map(lambda chosen, *weight: (*collect(chosen), *weight))
+        .prefetch(2)
+    )
 
 
 def _callbacks(recipe: Recipe, run: _Run, best: Path) -> list[Any]:
@@ -249,15 +311,21 @@ def _callbacks(recipe: Recipe, run: _Run, best: Path) -> list[Any]:
                 )
             )  # fmt: skip
 
-    return [
-        keras.callbacks.ModelCheckpoint(str(best), monitor="val_loss", save_best_only=True),
-        keras.callbacks.EarlyStopping(monitor="val_loss", patience=options.early_stopping_patience),
-        keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss",
-            factor=options.plateau.factor,
-            patience=options.plateau.patience,
-            min_lr=options.plateau.min_learning_rate,
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(
+            str(best), monitor="val_loss", save_best_only=True, save_weights_only=True
         ),
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=options.early_stopping_patience),
         keras.callbacks.TerminateOnNaN(),
         Reporter(),
     ]
+    if options.plateau is not None:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                factor=options.plateau.factor,
+                patience=options.plateau.patience,
+                min_lr=options.plateau.min_learning_rate,
+            )
+        )
+    return callbacks

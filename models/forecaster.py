@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,8 @@ import onnxruntime
 from bot.errors import ModelError
 from models.calibration import Calibration, calibration_from_json
 from models.candle_arrays import CandleArrays
+from models.combination import FILE_NAME as COMBINATION_FILE
+from models.combination import Combination, combination_from_json
 from models.features import FeatureTable
 from models.passport import ModelPassport
 from models.registry import read_verified
@@ -23,13 +24,17 @@ from models.windows import batches, gather, window_ends
 Floats = npt.NDArray[np.float64]
 
 
+MOST_OUTSIDE = 0.01
+"""Share of a window's values beyond what was seen in training above which no forecast is given."""
+
+
 class Forecasts(NamedTuple):
     """Forecasts of k windows, not rounded.
 
     Attributes:
         expected_return: float64 [k], log return over the horizon, as a fraction.
         probability_up: float64 [k].
-        raw: float64 [k], the model's own output.
+        raw: float64 [k], the column of the model's own output that is traded on; an ensemble's mean of them.
     """
 
     expected_return: Floats
@@ -44,6 +49,8 @@ class Forecaster:
         passport: What it is made of.
         scaler: Its scaler.
         target: The way from its output to a return.
+        combination: How an ensemble's members are put together; None for a single model.
+        has_attention: Whether the graph gives attention weights too.
     """
 
     def __init__(
@@ -52,28 +59,79 @@ class Forecaster:
         scaler: Scaler,
         calibration: Calibration,
         session: onnxruntime.InferenceSession,
+        combination: Combination | None = None,
     ) -> None:
         self.passport = passport
         self.scaler = scaler
         self.calibration = calibration
+        self.combination = combination
         self.features = passport.feature_set()
-        self.target: Target = make_target(passport.target, passport.horizon_minutes)
+        self.target: Target = make_target(passport.target, passport.horizon_minutes, passport.target_options)
         self._session = session
         self._input: str = session.get_inputs()[0].name
-        self._output: str = session.get_outputs()[0].name
+        self._outputs: list[str] = [output.name for output in session.get_outputs()]
+        self.has_attention = len(self._outputs) > 1
+
+    @property
+    def history_minutes(self) -> int:
+        """Trailing candles that make the newest forecast what it would be after any longer history."""
+        memory = self.combination.memory_minutes(self.target.horizon) if self.combination is not None else 0
+        return self.features.history_minutes(self.passport.window) + memory
+
+    @property
+    def most_outside(self) -> int:
+        """More values of a window than this beyond the range of training: no forecast is given."""
+        return int(MOST_OUTSIDE * self.passport.window * len(self.passport.columns))
 
     def infer(self, windows: npt.NDArray[np.float32]) -> Floats:
-        """The model's output for scaled windows float32 [k, window, f], float64 [k]."""
-        outputs: Any = self._session.run([self._output], {self._input: windows})[0]
-        raw: Floats = outputs[:, 0].astype(np.float64)
+        """The model's outputs for scaled windows float32 [k, window, f], float64 [k, columns]."""
+        outputs: Any = self._session.run(self._outputs[:1], {self._input: windows})[0]
+        raw: Floats = outputs.astype(np.float64)
         return raw
 
-    def decode(self, raw: Floats, close: Floats, volatility: Floats) -> Forecasts:
-        """Turn outputs into forecasts, given the close and the causal volatility of each window's last candle."""
-        expected = self.target.decode(raw, close, volatility, self.scaler)
-        z = expected / (volatility * math.sqrt(self.target.horizon))
-        believed = expected * self.calibration.return_scale
-        return Forecasts(believed, self.calibration.probability(z), raw)
+    def attend(self, windows: npt.NDArray[np.float32]) -> Floats:
+        """Attention weights over the steps of each window, float64 [k, window]; each row adds up to 1.
+
+        Raises:
+            ModelError: The model has no attention.
+        """
+        if not self.has_attention:
+            raise ModelError(f"model {self.passport.model_id} has no attention to show")
+        outputs: Any = self._session.run(self._outputs[1:2], {self._input: windows})[0]
+        weights: Floats = outputs.astype(np.float64)
+        return weights
+
+    def decode(
+        self, raw: Floats, close: Floats, volatility: Floats, weights: Floats | None = None
+    ) -> Forecasts:
+        """Turn outputs into forecasts.
+
+        Args:
+            raw: float64 [k, columns].
+            close: Of each window's last candle.
+            volatility: Causal, at the same candle.
+            weights: float64 [k, members] of an ensemble whose weights move in time; ``weigh`` gives them.
+        """
+        if self.combination is not None:
+            said = self.combination.combine_rows(raw, volatility, self.target.horizon, weights)
+            return Forecasts(*said)
+        decoded = self.target.decode(raw, close, volatility, self.scaler)
+        believed = decoded.expected_return * self.calibration.return_scale
+        column = raw[:, -1] if self.target.kind == "path" else raw[:, 0]
+        return Forecasts(believed, self.calibration.probability(decoded.score), column)
+
+    def weigh(self, raw: Floats, ts: npt.NDArray[np.int64], close: Floats) -> Floats | None:
+        """The members' weights at each of one symbol's moments in order of time; None unless they move in time."""
+        if self.combination is None or not self.combination.moves:
+            return None
+        tracker = self.combination.tracker(self.target.horizon)
+        probabilities = self.combination.probabilities(raw)
+        return np.array(
+            [
+                tracker.step(at, price, row)
+                for at, price, row in zip(ts.tolist(), close.tolist(), probabilities, strict=True)
+            ]
+        ).reshape(raw.shape)
 
     def ends(self, candles: CandleArrays, table: FeatureTable) -> npt.NDArray[np.int64]:
         """Indices of the candles whose window is whole."""
@@ -82,8 +140,8 @@ class Forecaster:
     def infer_series(
         self, scaled: npt.NDArray[np.float32], ends: npt.NDArray[np.int64], *, batch: int = 256
     ) -> Floats:
-        """Outputs of the windows of a scaled row table [n, f] that end at the given rows, batch by batch."""
-        raw = np.empty(len(ends))
+        """Outputs [k, columns] of the windows of a scaled row table [n, f] that end at the given rows."""
+        raw = np.empty((len(ends), len(self.passport.outputs)))
         done = 0
         for piece in batches(ends, batch):
             raw[done : done + len(piece)] = self.infer(gather(scaled, piece, self.passport.window))
@@ -107,11 +165,17 @@ def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
         raise ModelError(f"{folder / 'scaler.json'} is not the scaler that the passport names")
     try:
         calibration = calibration_from_json(contents["calibration.json"])
+        combination = (
+            combination_from_json(contents[COMBINATION_FILE], passport.outputs)
+            if COMBINATION_FILE in contents
+            else None
+        )
     except ModelError as fault:
         raise ModelError(f"{folder}: {fault}") from fault
     session = open_session(contents["model.onnx"], threads=threads, name=str(folder / "model.onnx"))
-    check_graph(session, (passport.window, len(passport.columns)), str(folder / "model.onnx"))
-    return Forecaster(passport, scaler, calibration, session)
+    shape = (passport.window, len(passport.columns))
+    check_graph(session, shape, len(passport.outputs), str(folder / "model.onnx"))
+    return Forecaster(passport, scaler, calibration, session, combination)
 
 
 def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.InferenceSession:
@@ -130,7 +194,9 @@ def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.Infere
         raise ModelError(f"{name} cannot be loaded by onnxruntime: {fault}") from fault
 
 
-def check_graph(session: onnxruntime.InferenceSession, shape: tuple[int, int], name: str) -> None:
+def check_graph(
+    session: onnxruntime.InferenceSession, shape: tuple[int, int], columns: int, name: str
+) -> None:
     """Refuse a graph of another shape, and one whose weights are not numbers: probes must come out finite."""
     wanted = session.get_inputs()[0].shape
     if len(session.get_inputs()) != 1 or wanted[1:] != list(shape):
@@ -138,8 +204,12 @@ def check_graph(session: onnxruntime.InferenceSession, shape: tuple[int, int], n
     for level in (0.0, 0.5, -0.5):
         probe = np.full((1, *shape), level, np.float32)
         try:
-            output: Any = session.run(None, {session.get_inputs()[0].name: probe})[0]
+            outputs: Any = session.run(None, {session.get_inputs()[0].name: probe})
         except Exception as fault:
             raise ModelError(f"{name} cannot be run by onnxruntime: {fault}") from fault
-        if output.shape != (1, 1) or not np.isfinite(output).all():
-            raise ModelError(f"{name} gives an output that is not one finite number: its weights are damaged")
+        if outputs[0].shape != (1, columns):
+            raise ModelError(
+                f"{name} gives {outputs[0].shape[1:]} numbers a window, the passport says {columns}"
+            )
+        if any(not np.isfinite(output).all() for output in outputs):
+            raise ModelError(f"{name} gives an output that is not a finite number: its weights are damaged")

@@ -14,8 +14,8 @@ def history_png(epochs: dict[str, list[float]], best_epoch: int) -> bytes:
         figure.subplots(1, 2), (("loss", "Loss"), ("mae", "Mean absolute error")), strict=True
     ):
         for key, label in ((metric, "training"), (f"val_{metric}", "validation")):
-            values = epochs.get(key, [])
-            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=label)
+            if values := epochs.get(key):  # a fit without validation data has one curve a panel
+                axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=label)
         axes.axvline(best_epoch, color="0.6", linestyle=":", label="kept")
         axes.set(title=f"{title} by epoch", xlabel="epoch", ylabel=title.lower())
         axes.legend()

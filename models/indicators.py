@@ -43,9 +43,13 @@ def _extension() -> Any:
 _TA = _extension()
 ATR = _TA.ATR
 BBANDS = _TA.BBANDS
+EMA = _TA.EMA
 LN = _TA.LN
 MACD = _TA.MACD
+MAX = _TA.MAX
+MIN = _TA.MIN
 MOM = _TA.MOM
+ROCP = _TA.ROCP
 RSI = _TA.RSI
 SMA = _TA.SMA
 STDDEV = _TA.STDDEV

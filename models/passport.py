@@ -30,7 +30,8 @@ class ModelPassport:
         columns: Names of the feature columns, in order.
         window: Rows a window has.
         horizon_minutes: Distance predicted.
-        target: Kind of the target.
+        target: Kind of the target; ``target_options`` are its numbers beside the horizon.
+        outputs: Names of the graph's output columns.
         symbols: Symbols it was trained on.
         ranges: Slice name -> [from, until) of window end times, ms.
         seed: Seed of the training.
@@ -53,6 +54,8 @@ class ModelPassport:
     seed: int
     hashes: dict[str, str]
     versions: dict[str, str]
+    target_options: dict[str, float] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("forecast",)
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -97,6 +100,7 @@ def read_passport(content: bytes, where: str) -> ModelPassport:
     try:
         document["columns"] = tuple(document["columns"])
         document["symbols"] = tuple(document["symbols"])
+        document["outputs"] = tuple(document["outputs"])
         return ModelPassport(**document)
     except (KeyError, TypeError) as fault:
         raise ModelError(f"{where} lacks a field or has one too many: {fault}") from fault

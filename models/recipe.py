@@ -9,94 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bot.errors import ConfigError
 from models.features import FEATURE_SETS
 from models.hashing import canonical_json, sha256
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class TargetSection(_Section):
-    """What the model says: ``scaled_return`` or ``next_close``, and how many minutes ahead."""
-
-    kind: Literal["scaled_return", "next_close"]
-    horizon: Annotated[int, Field(ge=1, le=1440)]
+from models.recipe_sections import (
+    ArchitectureSection,
+    ScalerSection,
+    Section,
+    SplitSection,
+    TargetSection,
+    TrainingSection,
+)
 
 
-class ScalerSection(_Section):
-    """How features are scaled; scaled values beyond ±clip are cut there."""
-
-    kind: Literal["standard", "minmax"]
-    clip: Annotated[float, Field(gt=0.0)] | None = None
-
-
-class SplitSection(_Section):
-    """Shares of the windows in order of time; a calibrate share of 0 calibrates on the early-stop slice.
-
-    Attributes:
-        embargo: Minutes left out between slices; None takes the longer of window and horizon.
-    """
-
-    train: Share
-    early_stop: Share
-    calibrate: Share
-    test: Share
-    embargo: Annotated[int, Field(ge=0)] | None = None
-
-    @property
-    def shares(self) -> tuple[float, float, float, float]:
-        """The four shares in order of time."""
-        return self.train, self.early_stop, self.calibrate, self.test
-
-
-class ArchitectureSection(_Section):
-    """Layers: LSTM of each number of units, dropout after each, one linear output."""
-
-    kind: Literal["stacked_lstm"]
-    units: Annotated[list[PositiveInt], Field(min_length=1, max_length=8)]
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class PlateauSection(_Section):
-    """When and how far the learning rate falls (ReduceLROnPlateau)."""
-
-    factor: Annotated[float, Field(gt=0.0, lt=1.0)]
-    patience: PositiveInt
-    min_learning_rate: Annotated[float, Field(ge=0.0)]
-
-
-class TrainingSection(_Section):
-    """How the weights are found.
-
-    Attributes:
-        stride: Every n-th training window is used; windows a minute apart share 59 of 60 rows.
-        max_minutes: Training stops there and keeps the best checkpoint.
-    """
-
-    loss: Literal["huber", "mse"]
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
-    batch_size: PositiveInt
-    max_epochs: PositiveInt
-    max_minutes: Annotated[float, Field(gt=0.0)]
-    early_stopping_patience: PositiveInt
-    plateau: PlateauSection
-    stride: PositiveInt = 1
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """All that decides what a model becomes, but for the candles."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
@@ -121,12 +52,28 @@ class Recipe(_Section):
             raise ValueError(f"split.embargo: must be at least {self.least_embargo}, the window or horizon")
         if self.target.kind == "next_close" and "close" not in FEATURE_SETS[self.features].columns:
             raise ValueError(f"target: next_close needs a close column, which {self.features} lacks")
+        self._parts_fit()
         return self
+
+    def _parts_fit(self) -> None:
+        """Refuse targets, losses and architectures that do not go together."""
+        kind, target, loss = self.architecture.kind, self.target.kind, self.training.loss
+        if (kind == "attention_multitask") != (target == "trend_and_direction"):
+            raise ValueError(
+                "architecture: attention_multitask and the target trend_and_direction need each other"
+            )
+        if kind in ("forest", "ensemble") and target != "scaled_return":
+            raise ValueError(f"target: a {kind} learns scaled_return, not {target}")
+        if kind in ("forest", "ensemble") and self.scaler.kind == "rolling":
+            raise ValueError(f"scaler: rolling is computed inside a network, which a {kind} is not")
+        fitting = {"direction": ("binary_crossentropy",), "trend_and_direction": ("multitask",)}
+        if kind != "forest" and loss not in fitting.get(target, ("huber", "mse")):
+            raise ValueError(f"training.loss: {loss} does not fit the target {target}")
 
     @property
     def least_embargo(self) -> int:
         """The longer of window and horizon, minutes."""
-        return max(self.window, self.target.horizon)
+        return max(self.window, self.target.reach)
 
     @property
     def embargo(self) -> int:

@@ -1,26 +1,27 @@
 """Model artifacts on disk: ``ROOT/<model_id>/``, each written in one step and verified before it is used.
 
-``ROOT/champion`` is a file with the id of the model that trades by default.
+``ROOT/champion`` is a file with the id of the model that trades by default, ``ROOT/challenger`` one with the id of
+the model that may follow it. ``models.champions`` keeps the history of the champions.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.errors import ModelError, StorageError
+from bot.errors import ModelError
+from models.durable import disk, replace_file, sync_folder, write_durably
 from models.hashing import sha256
 from models.passport import FILE_NAME, ModelPassport, read_passport
 
 REQUIRED_FILES = ("model.onnx", "scaler.json", "calibration.json", "recipe.json", "metrics.json")
 CHAMPION_FILE = "champion"
+CHALLENGER_FILE = "challenger"
 _MODEL_ID = re.compile(r"(?P<recipe>[a-z0-9][a-z0-9-]*)-(?P<stamp>\d{8}T\d{6})-(?P<content>[0-9a-f]{6})")
 
 
@@ -50,18 +51,18 @@ def write_artifact(root: Path, passport: ModelPassport, files: Mapping[str, byte
         raise ModelError(f"model {passport.model_id} cannot be stored without {', '.join(missing)}")
     sealed = replace(passport, files={name: sha256(content) for name, content in files.items()})
     target = root / passport.model_id
-    with _disk(target):
+    with disk(target):
         root.mkdir(parents=True, exist_ok=True)
         if target.exists():
             raise ModelError(f"there is a model {passport.model_id} in {root} already")
         workshop = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
         try:
             for name, content in {**files, FILE_NAME: sealed.to_json()}.items():
-                _write_durably(workshop / name, content)
+                write_durably(workshop / name, content)
             workshop.chmod(0o755)
-            _sync_folder(workshop)
+            sync_folder(workshop)
             workshop.rename(target)
-            _sync_folder(root)
+            sync_folder(root)
         except BaseException:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
@@ -129,51 +130,93 @@ def recipe_of(model_id: str) -> str:
 
 def champion(root: Path) -> str | None:
     """The id of the model that trades by default, or None when none was named."""
-    try:
-        text = (root / CHAMPION_FILE).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ModelError(f"{root / CHAMPION_FILE} cannot be read: {fault}") from fault
-    if not _MODEL_ID.fullmatch(text):
-        raise ModelError(f"{root / CHAMPION_FILE} does not hold a model id")
-    return text
+    return _named(root / CHAMPION_FILE)
+
+
+def challenger(root: Path) -> str | None:
+    """The id of the model that may follow the champion, or None when none was named."""
+    return _named(root / CHALLENGER_FILE)
 
 
 def set_champion(root: Path, model_id: str) -> None:
-    """Name the model that trades by default, in one step.
+    """Name the model that trades by default, in one step; ``models.champions.promote`` writes history too.
 
     Raises:
-        ModelError: The model is refused by ``read_verified``.
+        ModelError: The model is refused by ``read_member``.
         StorageError: The disk refused; the champion is who it was.
     """
-    read_verified(root / model_id)
-    target = root / CHAMPION_FILE
-    with _disk(target):
-        handle, name = tempfile.mkstemp(prefix=".champion-", dir=root)
-        os.close(handle)
-        try:
-            _write_durably(Path(name), f"{model_id}\n".encode())
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-            _sync_folder(root)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    _name(root / CHAMPION_FILE, model_id)
+
+
+def set_challenger(root: Path, model_id: str) -> None:
+    """Name the model that may follow the champion, in one step.
+
+    Raises:
+        ModelError: The model is refused by ``read_member``.
+        StorageError: The disk refused; the challenger is who it was.
+    """
+    _name(root / CHALLENGER_FILE, model_id)
+
+
+def read_member(root: Path, model_id: str) -> ModelPassport:
+    """Verify the model of this id under a root.
+
+    Raises:
+        ModelError: It is no id, ``read_verified`` refuses it, or the folder holds a model of another id.
+    """
+    recipe_of(model_id)
+    passport, _ = read_verified(root / model_id)
+    if passport.model_id != model_id:
+        raise ModelError(f"{root / model_id} holds the model {passport.model_id}: folders are named by model")
+    return passport
+
+
+def member_id(root: Path, folder: Path) -> str:
+    """The id of a model's folder under a root.
+
+    Raises:
+        ModelError: The folder lies elsewhere: only a model of the root can be named champion or challenger.
+    """
+    found = folder.resolve()
+    if found.parent != root.resolve():
+        raise ModelError(f"{folder} is not in {root}: copy the model's folder there first")
+    return found.name
+
+
+def _named(alias: Path) -> str | None:
+    """The id that an alias file holds, or None where there is no such file."""
+    try:
+        text = alias.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ModelError(f"{alias} cannot be read: {fault}") from fault
+    if not _MODEL_ID.fullmatch(text):
+        raise ModelError(f"{alias} does not hold a model id")
+    return text
+
+
+def _name(alias: Path, model_id: str) -> None:
+    """Write a whole model's id into an alias file, in one step."""
+    read_member(alias.parent, model_id)
+    with disk(alias):
+        replace_file(alias, f"{model_id}\n".encode())
 
 
 def resolve(root: Path, name: str | None = None) -> Path:
-    """The folder of a model: by id, by path, ``champion``, ``latest``; None is the champion or else the latest.
+    """The folder of a model: by id, by path, ``champion``, ``challenger``, ``latest``.
+
+    None is the champion or else the latest.
 
     Raises:
         ModelError: There is no such model.
     """
     if name is None:
         return root / (champion(root) or latest(root))
-    if name == "champion":
-        chosen = champion(root)
+    if name in {CHAMPION_FILE, CHALLENGER_FILE}:
+        chosen = _named(root / name)
         if chosen is None:
-            raise ModelError(f"no model was named champion in {root}")
+            raise ModelError(f"no model was named {name} in {root}")
         return root / chosen
     if name == "latest":
         return root / latest(root)
@@ -188,29 +231,3 @@ def _age(model_id: str) -> tuple[str, str]:
     """Sort key: the time in the id, then the id."""
     match = _MODEL_ID.fullmatch(model_id)
     return (match["stamp"] if match else "", model_id)
-
-
-@contextmanager
-def _disk(target: Path) -> Iterator[None]:
-    """What the operating system refuses becomes a StorageError that names the target."""
-    try:
-        yield
-    except OSError as fault:
-        raise StorageError(f"{target} could not be written: {fault.strerror or fault}") from fault
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Wait until the disk has a folder's entries."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,24 +14,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bot.errors import BotError, ConfigError
+from bot.errors import ConfigError
 from models.assessment import assess
 from models.baselines import FILE_NAME as BASELINES_FILE
 from models.baselines import fit_baselines
 from models.calibration import Calibration, fit_calibration, fit_return_scale
 from models.candle_arrays import CandleArrays
+from models.combination import FILE_NAME as COMBINATION_FILE
 from models.dataset import Dataset, prepare
-from models.export import LEAST_WINDOWS, export_onnx, keras_bytes
-from models.fitting import FitOutcome, OnProgress, TrainingProgress, fit
-from models.forecaster import Forecaster, open_session
+from models.fitting import OnProgress, TrainingProgress
+from models.forecaster import Forecaster, check_graph, open_session
 from models.hashing import canonical_json, code_digest, data_digest, sha256
 from models.history_plot import history_png
+from models.learners import Learned, Lesson, learn
+from models.model_card import FILE_NAME as CARD_FILE
+from models.model_card import model_card
 from models.passport import ModelPassport
 from models.recipe import Recipe
 from models.registry import make_model_id, write_artifact
-from models.windows import gather
+from models.targets import make_target
 
 _NEEDED = ("keras", "matplotlib", "sklearn", "tensorflow", "tf2onnx")
 _LIBRARIES = (
@@ -103,35 +104,43 @@ def train(
     tell: OnProgress = on_progress or (lambda _: None)
     tell(TrainingProgress("features"))
     data = prepare(recipe, series)
-    outcome = fit(
-        recipe, data, seconds=seconds, deadline=began + recipe.training.max_minutes * 60.0, on_progress=tell
-    )
-    tell(TrainingProgress("export", outcome.best_epoch, recipe.training.max_epochs))
-    graph, difference = _export(outcome, data, recipe)
-    tell(TrainingProgress("evaluation", outcome.best_epoch, recipe.training.max_epochs))
-    name = model_id or make_model_id(recipe.name, created_at_ms, sha256(graph + recipe.digest().encode()))
-    passport = _passport(name, recipe, data, series, created_at_ms)
-    session = open_session(graph, threads=2, name="the exported graph")
-    calibration = _calibrate(Forecaster(passport, data.scaler, Calibration(0.0, 0), session), data)
     baselines = fit_baselines(data)
+    deadline = began + recipe.training.max_minutes * 60.0
+    learned = learn(recipe, Lesson(data, baselines, seconds, deadline, tell))
+    tell(TrainingProgress("evaluation", 0, recipe.training.max_epochs))
+    graph = learned.graph
+    name = model_id or make_model_id(recipe.name, created_at_ms, sha256(graph + recipe.digest().encode()))
+    passport = _passport(name, recipe, learned, data, series, created_at_ms)
+    session = open_session(graph, threads=2, name="the exported graph")
+    check_graph(session, (recipe.window, len(passport.columns)), len(passport.outputs), "the exported graph")
+    blank = Forecaster(passport, data.scaler, Calibration(0.0, 0), session, learned.combination)
+    calibration = _calibrate(blank, data)
     report = assess(
-        Forecaster(passport, data.scaler, calibration, session),
+        Forecaster(passport, data.scaler, calibration, session, learned.combination),
         baselines,
         data.rows,
         data.rows.ends_within(data.slices.test),
     )
-    history = _history(outcome, difference, seconds() - began)
+    history = learned.history | {
+        "seconds": round(seconds() - began, 1),
+        "onnx_largest_difference": learned.difference,
+    }
     files = {
         "model.onnx": graph,
-        "model.keras": keras_bytes(outcome.model),
         "scaler.json": data.scaler.to_json(),
         "calibration.json": calibration.to_json(),
         BASELINES_FILE: baselines.to_json(),
         "recipe.json": recipe.to_json(),
         "metrics.json": canonical_json(report),
         "training_history.json": canonical_json(history),
-        "training_history.png": history_png(history["epochs"], outcome.best_epoch),
+        **learned.keras_files,
     }
+    if "epochs" in history:
+        files["training_history.png"] = history_png(history["epochs"], history["best_epoch"])
+    card = model_card(passport, recipe.model_dump(mode="json"), report, history)
+    files[CARD_FILE] = card.encode()
+    if learned.combination is not None:
+        files[COMBINATION_FILE] = learned.combination.to_json()
     return TrainedModel(name, write_artifact(out_root, passport, files), report, history)
 
 
@@ -165,34 +174,36 @@ def _seconds(monotonic_ns: Callable[[], int]) -> Callable[[], float]:
     return lambda: monotonic_ns() / 1e9
 
 
-def _export(outcome: FitOutcome, data: Dataset, recipe: Recipe) -> tuple[bytes, float]:
-    """The graph, compared with the model on real windows spread over the calibrate and test slices."""
-    rows = data.rows
-    ends = np.concatenate([rows.ends_within(data.slices.calibrate), rows.ends_within(data.slices.test)])
-    if len(ends) < LEAST_WINDOWS:
-        ends = rows.ends
-    step = max(1, len(ends) // (2 * LEAST_WINDOWS))
-    return export_onnx(outcome.model, gather(rows.scaled, ends[::step], recipe.window))
-
-
 def _calibrate(forecaster: Forecaster, data: Dataset) -> Calibration:
-    """Fit the curve from standardized forecast to probability on the calibrate slice."""
+    """Fit the curve from the forecast's evidence to probability on the calibrate slice.
+
+    An ensemble's members have their own; what is stored for it changes nothing.
+    """
+    if forecaster.combination is not None:
+        return Calibration(0.0, 0)
     rows = data.rows
     ends = rows.ends_within(data.slices.calibrate)
     ends = ends[rows.future_return[ends] != 0.0]
     raw = forecaster.infer_series(rows.scaled, ends)
-    expected = forecaster.decode(raw, rows.close[ends], rows.volatility[ends]).expected_return
+    decoded = forecaster.target.decode(raw, rows.close[ends], rows.volatility[ends], forecaster.scaler)
     horizon = forecaster.target.horizon
     unit = rows.volatility[ends] * math.sqrt(horizon)
-    z, followed = expected / unit, rows.future_return[ends]
-    curve = fit_calibration(z, followed > 0.0, horizon=horizon)
-    return replace(curve, return_scale=fit_return_scale(z, followed / unit, horizon=horizon))
+    followed = rows.future_return[ends]
+    curve = fit_calibration(decoded.score, followed > 0.0, horizon=horizon)
+    scale = fit_return_scale(decoded.expected_return / unit, followed / unit, horizon=horizon)
+    return replace(curve, return_scale=scale)
 
 
 def _passport(
-    model_id: str, recipe: Recipe, data: Dataset, series: Mapping[str, CandleArrays], created_at_ms: int
+    model_id: str,
+    recipe: Recipe,
+    learned: Learned,
+    data: Dataset,
+    series: Mapping[str, CandleArrays],
+    created_at_ms: int,
 ) -> ModelPassport:
     """What this run's model is made of."""
+    target = make_target(recipe.target.kind, recipe.target.horizon, recipe.target.options)
     return ModelPassport(
         model_id=model_id,
         recipe=recipe.name,
@@ -202,6 +213,8 @@ def _passport(
         window=recipe.window,
         horizon_minutes=recipe.target.horizon,
         target=recipe.target.kind,
+        target_options=recipe.target.options,
+        outputs=learned.outputs or target.outputs,
         symbols=data.rows.symbols,
         ranges=data.slices.as_dict(),
         seed=recipe.training.seed,
@@ -224,19 +237,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
-
-
-def _history(outcome: FitOutcome, difference: float, total_seconds: float) -> dict[str, Any]:
-    """How the fit went, as JSON values."""
-    if not outcome.history:
-        raise BotError("a fit without a history cannot be stored")
-    return {
-        "epochs": outcome.history,
-        "best_epoch": outcome.best_epoch,
-        "stopped_because": outcome.stopped_because,
-        "windows_per_second": round(outcome.windows_per_second, 1),
-        "train_windows": outcome.train_windows,
-        "early_stop_windows": outcome.stop_windows,
-        "seconds": round(total_seconds, 1),
-        "onnx_largest_difference": difference,
-    }

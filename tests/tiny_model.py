@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,11 @@ def write_tiny_model(
     """
     tag = feature_set(features)
     width = len(tag.columns)
-    scaler = scaler or fit_scaler(
-        "standard", tag.columns, np.array([[-1.0] * width, [1.0] * width]), clip=8.0
-    )
+    if scaler is None:
+        rows = np.array([[-1.0] * width, [1.0] * width])
+        # As if training had seen everything: a window beyond its range would get no forecast.
+        low, high = np.full(width, -1e12), np.full(width, 1e12)
+        scaler = replace(fit_scaler("standard", tag.columns, rows, clip=8.0), low=low, high=high)
     graph = tiny_graph(width, seed=seed, output_scale=output_scale, weights=weights)
     recipe_json = canonical_json({"name": recipe})
     passport = ModelPassport(

@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
     "evaluate": CommandEntry("bot.cli.train", "evaluate", "Measure a model's forecasts beside baselines."),
     "predict": CommandEntry("bot.cli.train", "predict", "Write a model's predictions to a file."),
-    "models": CommandEntry("bot.cli.models", "app", "List, show and verify models."),
+    "models": CommandEntry("bot.cli.models", "app", "List, show, verify, promote and export models."),
     "data": CommandEntry("bot.cli.data", "app", "Download, import, check and list candles."),
     "sim": CommandEntry("bot.cli.sim", "sim", "The simulated exchange by itself."),
     "config": CommandEntry("bot.cli.config", "app", "Show and check settings."),

@@ -248,10 +248,10 @@ def _inferred(
         series = forecast_series(forecaster, symbol, arrays, batch=wishes.batch)
         if not len(series.ts):
             warnings.append(f"{symbol} has no stretch of candles long enough for a prediction")
-        if series.outside_range:
+        if series.abstained:
             warnings.append(
-                f"{series.outside_range} of {len(series.ts)} predictions of {symbol} were made on candles "
-                "beyond what was seen in training"
+                f"the model abstained in {series.abstained} of {len(series.ts) + series.abstained} minutes of "
+                f"{symbol}: more than 1 % of the window lay beyond what was seen in training"
             )
         found[symbol] = PredictionColumns(
             ts=series.ts,

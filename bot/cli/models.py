@@ -1,8 +1,9 @@
-"""``bot models``: which models there are, what they are made of, and whether they are whole."""
+"""``bot models``: which models there are, what they are made of, whether they are whole, and which one trades."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,27 @@ import typer
 
 from bot.cli.train import JsonOption, RootOption, default_models_root
 
-app = typer.Typer(no_args_is_help=True, help="List, show and verify models.")
+app = typer.Typer(no_args_is_help=True, help="List, show, verify, promote and export models.")
 
 ModelArgument = Annotated[
     str | None,
-    typer.Argument(metavar="MODEL", help="Id, path, champion or latest (default: champion, else latest)."),
+    typer.Argument(
+        metavar="MODEL",
+        help="Id, path, champion, challenger or latest (default: champion, else latest).",
+    ),
 ]
+NamedArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Id, path, champion, challenger or latest.")
+]
+
+UNTIL_RESTART = "A daemon that is trading keeps its model until it is restarted."
+
+
+class Place(str, Enum):
+    """What a model can be named."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
 
 
 @app.command("list")
@@ -26,13 +42,17 @@ def list_command(models_root: RootOption = None, as_json: JsonOption = False) ->
     """
     from bot.cli.data_tables import print_json
     from bot.errors import ModelError
-    from models.registry import champion, list_models, read_verified
+    from models.registry import challenger, champion, list_models, read_verified
 
     root = models_root or default_models_root()
-    chosen = champion(root)
+    chosen, waiting = champion(root), challenger(root)
     rows: list[dict[str, Any]] = []
     for model_id in list_models(root):
-        row: dict[str, Any] = {"model_id": model_id, "champion": model_id == chosen}
+        row: dict[str, Any] = {
+            "model_id": model_id,
+            "champion": model_id == chosen,
+            "challenger": model_id == waiting,
+        }
         try:
             passport, contents = read_verified(root / model_id)
         except ModelError as fault:
@@ -120,6 +140,98 @@ def verify(model: ModelArgument = None, models_root: RootOption = None, as_json:
     )
 
 
+@app.command()
+def promote(
+    model: NamedArgument,
+    place: Annotated[Place, typer.Option("--as", help="What to name it.")] = Place.CHAMPION,
+    models_root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a model champion, which trades by default, or challenger; exit code 6 when the model is refused.
+
+    Every byte is checked and the graph runs once before. `bot models rollback` takes a champion back.
+
+    Example: bot models promote latest
+    """
+    from bot.cli.data_tables import print_json
+    from models.registry import challenger, champion, member_id
+
+    root = models_root or default_models_root()
+    model_id = member_id(root, _folder(models_root, model))
+    previous = champion(root) if place is Place.CHAMPION else challenger(root)
+    changed = _name(root, model_id, place)
+    if as_json:
+        print_json({"model_id": model_id, "as": place.value, "previous": previous, "changed": changed})
+        return
+    if not changed:
+        typer.echo(f"{model_id} is {place.value} already; nothing was changed.")
+        return
+    after = (
+        UNTIL_RESTART if place is Place.CHAMPION else "The champion stays; nothing trades by the challenger."
+    )
+    typer.echo(f"{model_id} is {place.value} now (before: {previous or 'none'}). {after}")
+
+
+@app.command()
+def rollback(models_root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Bring back the champion before; again brings back the one before that. Exit code 6 when it is refused.
+
+    Example: bot models rollback
+    """
+    from bot.cli.data_tables import print_json
+    from bot.clock import wall_ms
+    from models.champions import rollback as roll_back
+    from models.forecaster import load_forecaster
+
+    change = roll_back(models_root or default_models_root(), at_ms=wall_ms(), verify=load_forecaster)
+    if as_json:
+        print_json(asdict(change))
+        return
+    typer.echo(f"{change.model_id} is champion again (before: {change.previous}). {UNTIL_RESTART}")
+
+
+@app.command()
+def export(
+    model: NamedArgument,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR_OR_ZIP", help="An empty or new folder, or a new .zip."),
+    ],
+    models_root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a verified copy of a model's files, all of it or nothing; exit code 6 when the model is refused.
+
+    A folder holds the files; a .zip holds them in a folder named by the model's id.
+
+    Example: bot models export champion --out champion.zip
+    """
+    from bot.cli.data_tables import print_json
+    from models.artifact_copy import export_artifact
+
+    passport = export_artifact(_folder(models_root, model), out)
+    if as_json:
+        print_json({"model_id": passport.model_id, "out": str(out), "files": passport.files})
+        return
+    typer.echo(f"{out} holds {passport.model_id}: {len(passport.files)} files and their passport")
+
+
+def _name(root: Path, model_id: str, place: Place) -> bool:
+    """Check a model and give it its place; False where it has it already."""
+    from bot.clock import wall_ms
+    from models.champions import promote as promote_model
+    from models.forecaster import load_forecaster
+    from models.registry import challenger, set_challenger
+
+    if place is Place.CHAMPION:
+        return promote_model(root, model_id, at_ms=wall_ms(), verify=load_forecaster) is not None
+    load_forecaster(root / model_id)
+    if challenger(root) == model_id:
+        return False
+    set_challenger(root, model_id)
+    return True
+
+
 def _folder(models_root: Path | None, model: str | None) -> Path:
     """The artifact that was asked for."""
     from models.registry import resolve
@@ -154,7 +266,7 @@ def _print_list(rows: list[dict[str, Any]], root: Path) -> None:
     for row in rows:
         gain, direction = row.get("log_loss_gain_millinats"), row.get("direction_accuracy")
         table.add_row(
-            f"{row['model_id']}{' *' if row['champion'] else ''}",
+            f"{row['model_id']}{' *' if row['champion'] else ''}{' +' if row['challenger'] else ''}",
             row["state"],
             "" if gain is None else f"{gain:+.2f}",
             "" if direction is None else f"{direction:.2%}",
@@ -168,3 +280,5 @@ def _print_list(rows: list[dict[str, Any]], root: Path) -> None:
             console.print(f"refused: {row['reason']}", highlight=False, markup=False)
     if any(row["champion"] for row in rows):
         console.print("* champion", highlight=False)
+    if any(row["challenger"] for row in rows):
+        console.print("+ challenger", highlight=False)

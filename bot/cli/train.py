@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import typer
 
+from bot.cli import train_options as options
 from bot.errors import DataError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 CandlesOption = Annotated[
     list[str],
-    typer.Option("--candles", metavar="PARQUET", help="Candle file, or SYMBOL=FILE; may be repeated."),
+    typer.Option(
+        "--candles", metavar="FILE", help="Candle file, Parquet or CSV, or SYMBOL=FILE; may be repeated."
+    ),
 ]
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day or time, UTC.")]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="DATE", help="End, not included.")]
@@ -28,7 +31,9 @@ RootOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="ID", help="Id, path, champion or latest (default: champion, else latest)."
+        "--model",
+        metavar="ID",
+        help="Id, path, champion, challenger or latest (default: champion, else latest).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -40,14 +45,27 @@ def default_models_root() -> Path:
 
 
 def train(
-    candles: CandlesOption,
+    candles: options.TrainCandles = None,
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME", help="Name, or path of a YAML file.")
     ] = "scalping",
+    list_recipes: options.ListRecipes = False,
+    symbols: options.Symbols = None,
+    exchange: options.Exchange = None,
+    store: options.Store = None,
     since: FromOption = None,
     until: ToOption = None,
+    sequence_length: options.SequenceLength = None,
+    horizon: options.Horizon = None,
+    batch_size: options.BatchSize = None,
+    units: options.LayerUnits = None,
+    dropout: options.Dropout = None,
+    learning_rate: options.LearningRate = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a field of the recipe; stands above the options."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="At most so many epochs.")] = None,
     max_minutes: Annotated[
@@ -65,14 +83,23 @@ def train(
 
     Example: bot train --recipe scalping --candles binance-BTCUSDT-1m-2024.parquet --from 2024-01-01 --to 2024-07-01
     """
+    if list_recipes:
+        options.print_recipes(as_json=as_json)
+        return
+    from bot.cli.candle_input import stored_series
     from bot.cli.data_tables import print_json
     from bot.cli.forecast_tables import print_report, training_bar
     from bot.clock import monotonic_ns, wall_ms
     from models.recipe import load_recipe
     from models.training import train as train_model
 
-    chosen = load_recipe(recipe, changes or ())
-    series = read_series(candles, since, until)
+    shorthands = options.Shorthands(sequence_length, horizon, batch_size, units, dropout, learning_rate)
+    chosen = load_recipe(recipe, [*shorthands.overrides(recipe), *(changes or ())])
+    if options.takes_files(candles, symbols, exchange, store):
+        series = read_series(candles or [], since, until)
+    else:
+        bounds = moment_ms("--from", since, None), moment_ms("--to", until, None)
+        series = stored_series(symbols or [], exchange, store, *bounds)
     with training_bar(quiet=as_json) as show:
         trained = train_model(
             chosen,
@@ -153,21 +180,25 @@ def predict(
     series = read_series(candles, since, until)
     found = [forecast_series(forecaster, symbol, series[symbol]) for symbol in sorted(series)]
     rows = sum(len(one.ts) for one in found)
+    abstained = sum(one.abstained for one in found)
+    if not rows and abstained:
+        raise DataError(
+            f"model {forecaster.passport.model_id} abstains on all {abstained:,} windows: more than 1 % of each "
+            "lies beyond what was seen in training; train on candles like these"
+        )
     if not rows:
         raise DataError(
             f"the candles hold no whole window: model {forecaster.passport.model_id} needs "
             f"{240 + forecaster.passport.window} contiguous minutes"
         )
     write_predictions(out, found)
-    counts: dict[str, Any] = {
-        one.symbol: {"rows": len(one.ts), "outside_range": one.outside_range} for one in found
-    }
+    counts: dict[str, Any] = {one.symbol: {"rows": len(one.ts), "abstained": one.abstained} for one in found}
     if as_json:
         print_json({"model_id": forecaster.passport.model_id, "file": str(out), "symbols": counts})
         return
     for symbol, count in counts.items():
         typer.echo(
-            f"{symbol}: {count['rows']:,} predictions, {count['outside_range']:,} of them on a candle beyond "
+            f"{symbol}: {count['rows']:,} predictions, none in {count['abstained']:,} minutes beyond "
             "what was seen in training"
         )
     typer.echo(f"{out} holds {rows:,} predictions of {forecaster.passport.model_id}")
@@ -181,7 +212,8 @@ def read_series(tapes: list[str], since: str | None, until: str | None) -> dict[
         UsageError: A date cannot be read, or the end is not after the start.
     """
     from bot.candles.columns import concatenate
-    from bot.candles.store import parse_tape, read_candles
+    from bot.candles.store import parse_tape
+    from bot.cli.candle_input import read_candle_file
 
     bounds = (moment_ms("--from", since, -(2**62)), moment_ms("--to", until, 2**62))
     if bounds[1] <= bounds[0]:
@@ -189,7 +221,7 @@ def read_series(tapes: list[str], since: str | None, until: str | None) -> dict[
     parts: dict[str, list[tuple[Path, CandleArrays]]] = {}
     for tape in tapes:
         symbol, path = parse_tape(tape)
-        parts.setdefault(symbol, []).append((path, read_candles(path).between(*bounds)))
+        parts.setdefault(symbol, []).append((path, read_candle_file(path).between(*bounds)))
     series = {}
     for symbol, found in parts.items():
         kept = sorted((one for one in found if len(one[1])), key=lambda one: int(one[1].ts[0]))
@@ -234,7 +266,11 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
         workpiece.unlink(missing_ok=True)
 
 
-def moment_ms(option: str, text: str | None, default: int) -> int:
+@overload
+def moment_ms(option: str, text: str | None, default: int) -> int: ...
+@overload
+def moment_ms(option: str, text: str | None, default: None) -> int | None: ...
+def moment_ms(option: str, text: str | None, default: int | None) -> int | None:
     """Read a day or a time as ms UTC."""
     from bot.candles.rawrows import time_ms
 

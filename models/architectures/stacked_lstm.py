@@ -1,19 +1,20 @@
-"""LSTM layers one upon the other, dropout after each, one linear output."""
+"""LSTM layers one upon the other, dropout after each, one dense layer."""
 
 from __future__ import annotations
 
-from typing import Any
+from models.architectures.network import Interface, Network
+from models.architectures.rolling import input_layers
+from models.recipe_sections import StackedLstmSection
 
-from models.recipe import ArchitectureSection
 
-
-def build_stacked_lstm(section: ArchitectureSection, window: int, features: int) -> Any:
+def build_stacked_lstm(section: StackedLstmSection, interface: Interface) -> Network:
     """All layers but the last hand on the whole sequence; with 6 features, [64, 32] has 30,625 weights."""
     import keras
 
-    layers: list[Any] = [keras.Input(shape=(window, features), name="window")]
+    layers = input_layers(interface)
     for number, units in enumerate(section.units, start=1):
         layers.append(keras.layers.LSTM(units, return_sequences=number < len(section.units)))
         layers.append(keras.layers.Dropout(section.dropout))
-    layers.append(keras.layers.Dense(1, name="forecast"))
-    return keras.Sequential(layers, name="stacked_lstm")
+    layers.append(keras.layers.Dense(interface.outputs, activation=interface.activation, name="forecast"))
+    model = keras.Sequential(layers, name="stacked_lstm")
+    return Network(model, model)

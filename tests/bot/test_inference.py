@@ -138,22 +138,27 @@ def test_an_older_candle_is_refused(folder: Path) -> None:
         predictor.observe(candles[1])
 
 
-def test_rows_beyond_the_training_range_are_counted(tmp_path: Path) -> None:
-    """A last row outside of what the scaler was fitted on is counted, in the stream and in the series."""
-    arrays = random_candles(500, seed=2)
+def test_a_window_unlike_the_training_gets_no_forecast(tmp_path: Path) -> None:
+    """More than 1 % of a window beyond the fitted range: no prediction, counted, in the stream as in the series."""
+    arrays = random_candles(600, seed=2)
     features = feature_set("scalping-v1")
     rows = features.compute(arrays).matrix
     scaler = fit_scaler("standard", features.columns, rows[300:400])
     folder = write_tiny_model(tmp_path, scaler=scaler)
-    low, high = rows[300:400].min(axis=0), rows[300:400].max(axis=0)
-    expected = sum(bool(((row < low) | (row > high)).any()) for row in rows[299:])
-    assert 0 < expected < 200
-    assert predict_series(folder, "X/Y", arrays).outside_range == expected
+    outside = ((rows < scaler.low) | (rows > scaler.high)).sum(axis=1)
+    expected = [
+        int(arrays.ts[end]) for end in range(299, 600) if outside[end - 59 : end + 1].sum() <= 60 * 20 / 100
+    ]
+    assert 0 < len(expected) < 301
+    series = predict_series(folder, "X/Y", arrays)
+    assert series.ts.tolist() == expected
     predictor = OnnxPredictor.load(folder)
+    given = []
     for candle in as_candles("X/Y", arrays):
         predictor.observe(candle)
-        predictor.predict(["X/Y"])
-    assert predictor.outside_range == expected
+        given += [found.closed_at_ms - 60_000 for found in predictor.predict(["X/Y"])]
+    assert given == expected
+    assert predictor.abstained == {"X/Y": series.abstained} == {"X/Y": 301 - len(expected)}
 
 
 def test_numbers_are_rounded(folder: Path) -> None:

@@ -53,7 +53,7 @@ def test_targets_are_the_future_in_units_of_volatility(series) -> None:
     data = prepare(RECIPE, series)
     ends = data.rows.ends_within(data.slices.train)
     expected = data.rows.future_return[ends] / (data.rows.volatility[ends] * np.sqrt(15))
-    np.testing.assert_allclose(data.target[ends], expected, rtol=1e-5)
+    np.testing.assert_allclose(data.target[ends, 0], expected, rtol=1e-5)
     assert 0.5 < data.target[ends].std() < 2.0
 
 

@@ -14,6 +14,7 @@ from bot.errors import DataError
 from models.candle_arrays import CandleArrays
 from models.feature_stream import FeatureStream
 from models.features import FEATURE_SETS, FeatureSet, feature_set
+from models.scaling import Scaler, fit_scaler
 from models.windows import window_ends
 from tests.random_candles import START_MS, random_candles
 from tests.shared_data import candle_file
@@ -28,9 +29,21 @@ def rows_of(arrays: CandleArrays) -> list[tuple[Any, ...]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
+def scaler_of(features: FeatureSet) -> Scaler:
+    """A scaler whose range not every row keeps to."""
+    rows = features.compute(random_candles(800, seed=99)).matrix[-400:]
+    return fit_scaler("standard", features.columns, rows, clip=3.0)
+
+
+def stream_of(features: FeatureSet) -> FeatureStream:
+    """A stream with that scaler."""
+    return FeatureStream(features, WINDOW, scaler_of(features))
+
+
 def check(features: FeatureSet, arrays: CandleArrays, stream: FeatureStream, start: int) -> int:
     """Append candles from ``start`` on and compare each window; how many were whole."""
-    table = features.compute(arrays)
+    table, scaler = features.compute(arrays), scaler_of(features)
+    outside = scaler.outside(table.matrix)
     whole = set(window_ends(arrays.ts, table.valid, WINDOW).tolist())
     compared = 0
     for index, row in enumerate(rows_of(arrays)[start:], start=start):
@@ -38,7 +51,9 @@ def check(features: FeatureSet, arrays: CandleArrays, stream: FeatureStream, sta
         assert stream.last_ts == arrays.ts[index]
         assert stream.close == arrays.close[index]
         if stream.ready:
-            np.testing.assert_array_equal(stream.window(), table.matrix[index - WINDOW + 1 : index + 1])
+            rows = slice(index - WINDOW + 1, index + 1)
+            np.testing.assert_array_equal(stream.window(), scaler.transform_table(table.matrix[rows]))
+            assert stream.outside == outside[rows].sum()
             assert stream.volatility == table.volatility[index]
             compared += 1
     return compared
@@ -54,7 +69,7 @@ def test_stream_equals_batch(features: FeatureSet, seed: int, gaps: list[int], o
     arrays = random_candles(
         2200, seed=seed, gaps=tuple(gaps), start_ms=START_MS + offset * 60_000, quiet_share=0.1
     )
-    compared = check(features, arrays, FeatureStream(features, WINDOW), 0)
+    compared = check(features, arrays, stream_of(features), 0)
     assert compared > 0
 
 
@@ -63,7 +78,7 @@ def test_stream_equals_batch_on_real_candles(features: FeatureSet) -> None:
     """The same over real candles with an exchange outage."""
     arrays = read_candles(candle_file("binance-BTCUSDT-1m-2021-04-01_2021-07-31.parquet"))
     hole = int(np.flatnonzero(np.diff(arrays.ts) != 60_000)[0])
-    assert check(features, arrays.rows(hole - 1000, hole + 1000), FeatureStream(features, WINDOW), 0) > 1000
+    assert check(features, arrays.rows(hole - 1000, hole + 1000), stream_of(features), 0) > 1000
 
 
 @pytest.mark.parametrize("features", SETS)
@@ -72,11 +87,12 @@ def test_stream_equals_batch_on_real_candles(features: FeatureSet) -> None:
 def test_a_loaded_stream_goes_on_exactly(features: FeatureSet, seed: int, cut: int) -> None:
     """A stream loaded with ``history_minutes`` candles is where an uninterrupted one would be."""
     arrays = random_candles(1600, seed=seed)
-    stream = FeatureStream(features, WINDOW)
+    stream = stream_of(features)
     stream.load(arrays.rows(cut - features.history_minutes(WINDOW), cut))
     assert stream.ready
     whole = features.compute(arrays)
-    np.testing.assert_array_equal(stream.window(), whole.matrix[cut - WINDOW : cut])
+    expected = scaler_of(features).transform(whole.matrix[cut - WINDOW : cut])
+    np.testing.assert_array_equal(stream.window(), expected)
     assert check(features, arrays, stream, cut) == 1600 - cut
 
 
@@ -84,17 +100,18 @@ def test_a_gap_in_what_is_loaded_empties() -> None:
     """What lies before a gap in the loaded candles is forgotten."""
     features = feature_set("scalping-v1")
     arrays = random_candles(700, seed=2, gaps=(400,))
-    stream = FeatureStream(features, WINDOW)
+    stream = stream_of(features)
     stream.load(arrays)
     assert stream.ready
-    np.testing.assert_array_equal(stream.window(), features.compute(arrays.rows(400, 700)).matrix[-WINDOW:])
+    rows = features.compute(arrays.rows(400, 700)).matrix[-WINDOW:]
+    np.testing.assert_array_equal(stream.window(), scaler_of(features).transform(rows))
     stream.load(arrays.rows(0, 450))
     assert not stream.ready
 
 
 def test_loading_nothing_empties() -> None:
     """Loading no candles leaves an empty stream that takes up any candle."""
-    stream = FeatureStream(feature_set("scalping-v1"), WINDOW)
+    stream = stream_of(feature_set("scalping-v1"))
     arrays = random_candles(400, seed=2)
     stream.load(arrays)
     stream.load(arrays.rows(0, 0))
@@ -107,7 +124,7 @@ def test_an_old_candle_is_refused_and_changes_nothing() -> None:
     """A candle that is not newer raises, and the window stays as it was."""
     features = feature_set("scalping-v1")
     arrays = random_candles(400, seed=2)
-    stream = FeatureStream(features, WINDOW)
+    stream = stream_of(features)
     stream.load(arrays)
     before = stream.window().copy()
     for row in rows_of(arrays)[-2:]:

@@ -20,6 +20,9 @@ from tests.shared_data import candle_file
 MINUTE_MS = 60_000
 WINDOW = 60
 SETS = [pytest.param(found, id=tag) for tag, found in FEATURE_SETS.items()]
+LEVEL_FREE = [
+    pytest.param(found, id=tag) for tag, found in FEATURE_SETS.items() if found.name != "minmax-close"
+]
 
 
 def same(left: FeatureTable, right: FeatureTable) -> None:
@@ -99,13 +102,13 @@ def test_a_market_without_trades_gives_numbers(features: FeatureSet, quiet: floa
     """Flat bars and zero volume make no NaN, and none of the bounded columns leaves its bounds."""
     found = features.compute(random_candles(800, seed=1, price=1e-5, quiet_share=quiet))
     assert found.valid[240:].all()
-    if features.name == "scalping":
+    if features.name != "minmax-close":
         assert np.abs(found.matrix[240:]).max() < 100.0
 
 
-def test_scalping_features_know_no_price_level() -> None:
+@pytest.mark.parametrize("features", LEVEL_FREE)
+def test_most_feature_sets_know_no_price_level(features: FeatureSet) -> None:
     """The same moves of a coin at 1e-5 and of one at 1e5 give the same rows, up to rounding."""
-    features = feature_set("scalping-v1")
     arrays = random_candles(800, seed=6, quiet_share=0.2)
     scaled = dataclasses.replace(
         arrays, **{name: getattr(arrays, name) * 1e-7 for name in ("open", "high", "low", "close")}
@@ -114,9 +117,26 @@ def test_scalping_features_know_no_price_level() -> None:
     np.testing.assert_allclose(left.matrix[240:], right.matrix[240:], rtol=1e-6, atol=1e-6)
 
 
-def test_an_early_start_is_soon_forgotten() -> None:
+@pytest.mark.parametrize("features", LEVEL_FREE)
+def test_most_feature_sets_know_no_unit_of_volume(features: FeatureSet) -> None:
+    """Volume counted in other units gives the same rows, up to rounding."""
+    arrays = random_candles(800, seed=6, quiet_share=0.2)
+    counted = dataclasses.replace(arrays, volume=arrays.volume * 1e-7)
+    left, right = features.compute(arrays), features.compute(counted)
+    np.testing.assert_allclose(left.matrix[240:], right.matrix[240:], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("features", SETS)
+def test_every_feature_set_gives_the_same_volatility(features: FeatureSet) -> None:
+    """Forecasts are decoded by a volatility that does not depend on the feature set, to the bit."""
+    arrays = random_candles(900, seed=5, quiet_share=0.1)
+    expected = feature_set("scalping-v1").compute(arrays).volatility
+    np.testing.assert_array_equal(features.compute(arrays).volatility, expected)
+
+
+@pytest.mark.parametrize("features", LEVEL_FREE)
+def test_an_early_start_is_soon_forgotten(features: FeatureSet) -> None:
     """Rows computed from the start of a stretch differ from those with full history by less than 1e-6."""
-    features = feature_set("scalping-v1")
     arrays = random_candles(1500, seed=8)
     whole, part = features.compute(arrays), features.compute(arrays.rows(700, 1500))
     np.testing.assert_allclose(part.matrix[240:], whole.matrix[940:], rtol=1e-6, atol=1e-6)

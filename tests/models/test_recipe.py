@@ -9,6 +9,7 @@ import yaml
 
 from bot.errors import ConfigError
 from models.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from models.recipe_sections import StackedLstmSection
 
 
 def test_every_recipe_that_comes_along_loads() -> None:
@@ -26,6 +27,7 @@ def test_the_classic_recipe_is_faithful() -> None:
     training = recipe.training
     assert (training.loss, training.learning_rate, training.early_stopping_patience) == ("mse", 1e-3, 10)
     plateau = training.plateau
+    assert plateau is not None
     assert (plateau.factor, plateau.patience, plateau.min_learning_rate) == (0.5, 5, 1e-7)
 
 
@@ -33,10 +35,30 @@ def test_fields_can_be_changed_one_by_one() -> None:
     """``key=value`` changes that field, its digest, and nothing else."""
     plain = load_recipe("scalping")
     changed = load_recipe("scalping", ["training.batch_size=64", "architecture.units=[8]"])
+    assert isinstance(changed.architecture, StackedLstmSection)
     assert (changed.training.batch_size, changed.architecture.units) == (64, [8])
     assert changed.training.learning_rate == plain.training.learning_rate
     assert changed.digest() != plain.digest()
     assert load_recipe("scalping", ["training.batch_size=512"]).digest() == plain.digest()
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "sentence"),
+    [
+        ("scalping", "target.kind=direction", "huber does not fit the target direction"),
+        ("scalping", "target.kind=trend_and_direction", "second_horizon"),
+        ("direction", "target.kind=scaled_return", "binary_crossentropy does not fit"),
+        ("forest", "scaler.kind=rolling", "rolling is computed inside a network"),
+        ("ensemble", "target.kind=log_return", "an? ensemble learns scaled_return"),
+        ("attention-multitask", "architecture.heads=3", "multiple of heads"),
+        ("attention-multitask", "training.plateau={}", "two schedules"),
+        ("scalping", "target.barrier=1.0", "barrier belongs to triple_barrier"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(name: str, pair: str, sentence: str) -> None:
+    """A target, loss, scaler and architecture must fit each other; the sentence says which does not."""
+    with pytest.raises(ConfigError, match=sentence):
+        load_recipe(name, [pair])
 
 
 @pytest.mark.parametrize(

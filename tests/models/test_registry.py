@@ -158,3 +158,34 @@ def test_ids_tell_recipe_time_and_content() -> None:
     model_id = registry.make_model_id("minmax-close", 1_700_000_000_000, "abcdef0123")
     assert model_id == "minmax-close-20231114T221320-abcdef"
     assert registry.recipe_of(model_id) == "minmax-close"
+
+
+def test_the_challenger_has_a_place_of_its_own(tmp_path: Path) -> None:
+    """``challenger`` resolves to the model that was named so, and the champion is another matter."""
+    first, second = write_tiny_model(tmp_path), write_tiny_model(tmp_path, seed=8)
+    with pytest.raises(ModelError, match="no model was named challenger"):
+        registry.resolve(tmp_path, "challenger")
+    registry.set_champion(tmp_path, first.name)
+    registry.set_challenger(tmp_path, second.name)
+    assert registry.resolve(tmp_path, "challenger") == second
+    assert registry.resolve(tmp_path, "champion") == first
+    (second / "model.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.onnx was altered"):
+        registry.set_challenger(tmp_path, second.name)
+    assert registry.challenger(tmp_path) == second.name
+
+
+def test_a_model_under_another_name_is_refused(tmp_path: Path) -> None:
+    """A folder that was renamed, a path and a model elsewhere cannot be named champion."""
+    root = tmp_path / "models"
+    folder = write_tiny_model(root)
+    shutil.copytree(folder, root / "tiny-20250101T000000-abcdef")
+    with pytest.raises(ModelError, match=f"holds the model {folder.name}"):
+        registry.set_champion(root, "tiny-20250101T000000-abcdef")
+    with pytest.raises(ModelError, match="is not a model id"):
+        registry.set_champion(root, f"../models/{folder.name}")
+    elsewhere = write_tiny_model(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match="copy the model's folder there"):
+        registry.member_id(root, elsewhere)
+    assert registry.member_id(root, folder) == folder.name
+    assert registry.champion(root) is None

@@ -50,7 +50,8 @@ def test_a_table_is_scaled_as_its_rows_are() -> None:
 def test_rows_beyond_what_was_seen_are_counted() -> None:
     """A row counts once if any value lies beyond the minimum or maximum of the fit."""
     scaler = fit_scaler("minmax", ("a", "b"), np.array([[0.0, 0.0], [1.0, 1.0]]))
-    assert scaler.outside(np.array([[0.5, 0.5], [1.0, 0.0], [1.1, 0.5], [-1.0, 2.0]])) == 2
+    found = scaler.outside(np.array([[0.5, 0.5], [1.0, 0.0], [1.1, 0.5], [-1.0, 2.0]]))
+    assert found.tolist() == [0, 0, 1, 2]
 
 
 def test_json_keeps_every_bit() -> None:

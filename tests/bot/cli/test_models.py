@@ -1,14 +1,15 @@
-"""``bot models list|show|verify``."""
+"""``bot models list|show|verify|promote|rollback|export``."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.cli import main
-from models.registry import set_champion
+from models.registry import champion, list_models, set_champion
 from tests.tiny_model import write_tiny_model
 
 
@@ -65,3 +66,89 @@ def test_verify_refuses_a_damaged_model(models: Path, capsys: pytest.CaptureFixt
     (folder / "model.onnx").write_bytes(content)
     assert main(["models", "verify", "latest", "--models", str(models)]) == 6
     assert "model.onnx was altered" in capsys.readouterr().err
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """What a command of ``bot models`` prints with --json."""
+    assert main(["models", *words, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_promotion_can_be_taken_back(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Promote says who it was before and that a daemon keeps its model; rollback brings that one back; twice is once."""
+    old, new = list_models(models)
+    root = ["--models", str(models)]
+    assert main(["models", "promote", "latest", *root]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{new} is champion now (before: {old}).")
+    assert "until it is restarted" in said
+    assert told(capsys, "promote", new, *root) == {
+        "model_id": new,
+        "as": "champion",
+        "previous": new,
+        "changed": False,
+    }
+    assert main(["models", "promote", new, *root]) == 0
+    assert "already" in capsys.readouterr().out
+    assert champion(models) == new
+    change = told(capsys, "rollback", *root)
+    assert (change["model_id"], change["previous"], change["reason"]) == (old, new, "rolled back")
+    assert change["at_ms"] > 1_700_000_000_000
+    assert champion(models) == old
+    assert main(["models", "rollback", *root]) == 6
+    assert f"no champion before {old}" in capsys.readouterr().err
+
+
+def test_a_challenger_is_named_and_listed(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--as challenger`` leaves the champion, and show, verify and list know the name."""
+    old, new = list_models(models)
+    root = ["--models", str(models)]
+    named = told(capsys, "promote", "latest", "--as", "challenger", *root)
+    assert named == {"model_id": new, "as": "challenger", "previous": None, "changed": True}
+    assert told(capsys, "promote", new, "--as", "challenger", *root)["changed"] is False
+    assert told(capsys, "verify", "challenger", *root)["model_id"] == new
+    assert champion(models) == old
+    assert main(["models", "list", *root]) == 0
+    text = capsys.readouterr().out
+    assert f"{new} +" in text
+    assert "+ challenger" in text
+    assert main(["models", "promote", new, "--as", "king", *root]) == 2
+
+
+@pytest.mark.parametrize("place", ["champion", "challenger"])
+def test_a_refused_model_gets_no_place(
+    models: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged model, one that says no numbers, and one of another folder end with exit code 6; nothing changes."""
+    new = list_models(models)[1]
+    before = sorted((path.name, path.read_bytes()) for path in models.iterdir() if path.is_file())
+    root = ["--models", str(models), "--as", place]
+    elsewhere = write_tiny_model(tmp_path / "other", seed=9)
+    assert main(["models", "promote", str(elsewhere), *root]) == 6
+    assert "copy the model's folder there" in capsys.readouterr().err
+    write_tiny_model(models, seed=10, output_scale=float("nan"), recipe="wild")
+    wild = next(name for name in list_models(models) if name.startswith("wild"))
+    assert main(["models", "promote", wild, *root]) == 6
+    (models / new / "model.onnx").write_bytes(b"")
+    capsys.readouterr()
+    assert main(["models", "promote", new, *root, "--json"]) == 6
+    assert "model.onnx was altered" in json.loads(capsys.readouterr().out)["error"]
+    assert sorted((path.name, path.read_bytes()) for path in models.iterdir() if path.is_file()) == before
+
+
+def test_an_export_is_a_model_of_its_own(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The copy verifies by its path; a second export to the same place is refused as wrong words, a bad model as 6."""
+    out, archive = tmp_path / "copy", tmp_path / "copy.zip"
+    root = ["--models", str(models)]
+    assert told(capsys, "export", "champion", "--out", str(out), *root)["model_id"] == list_models(models)[0]
+    assert told(capsys, "verify", str(out), *root)["whole"] is True
+    assert main(["models", "export", "champion", "--out", str(archive), *root]) == 0
+    assert "copy.zip holds tiny-" in capsys.readouterr().out
+    for taken in (out, archive):
+        assert main(["models", "export", "champion", "--out", str(taken), *root]) == 2
+    (models / list_models(models)[1] / "recipe.json").write_bytes(b"")
+    assert main(["models", "export", "latest", "--out", str(tmp_path / "bad"), *root]) == 6
+    assert not (tmp_path / "bad").exists()

@@ -1,0 +1,209 @@
+"""What each kind of architecture is learnt by: a network, a forest, or an ensemble of such.
+
+All end as one ONNX graph from scaled windows to output columns, compared with what was learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import BotError
+from models.baselines import Baselines
+from models.calibration import fit_calibration, fit_return_scale
+from models.combination import Combination, Member
+from models.dataset import Dataset
+from models.export import LEAST_WINDOWS, compare, export_onnx, keras_bytes
+from models.fitting import FitOutcome, OnProgress, fit
+from models.forecaster import open_session
+from models.forest import fit_forest, forest_graph
+from models.graph_merge import merge_columns
+from models.logit_graph import SCORE_SLOPE, base_rate_score, constant_graph, logit_graph
+from models.recipe import Recipe
+from models.recipe_sections import (
+    BaseRateSection,
+    EnsembleSection,
+    ForestSection,
+    LogitSection,
+    MemberSection,
+    wild_weight,
+)
+from models.windows import batches, gather
+
+
+@dataclass(slots=True)
+class Learned:
+    """A model before it is calibrated and stored.
+
+    Attributes:
+        graph: The ONNX graph.
+        outputs: Names of its columns; None takes the target's.
+        difference: Largest difference between the graph and what was learnt.
+        history: How the fit went, as JSON values.
+        keras_files: ``.keras`` files by name; none where there is no network.
+        combination: Of an ensemble.
+    """
+
+    graph: bytes
+    difference: float
+    history: dict[str, Any]
+    keras_files: dict[str, bytes] = field(default_factory=dict)
+    outputs: tuple[str, ...] | None = None
+    combination: Combination | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a learner is given besides the recipe.
+
+    Attributes:
+        data: Rows, labels and slices.
+        baselines: Fitted on the train slice.
+        seconds: A monotonic clock.
+        deadline: On that clock.
+        tell: Told of progress.
+    """
+
+    data: Dataset
+    baselines: Baselines
+    seconds: Callable[[], float]
+    deadline: float
+    tell: OnProgress
+
+
+def learn(recipe: Recipe, lesson: Lesson) -> Learned:
+    """Learn what the recipe says.
+
+    Raises:
+        DataError: A slice holds no labelled window.
+        ModelError: Training diverged, or the graph does not say what was learnt.
+    """
+    if isinstance(recipe.architecture, EnsembleSection):
+        return _learn_ensemble(recipe, recipe.architecture, lesson)
+    if isinstance(recipe.architecture, ForestSection):
+        return _learn_forest(recipe, recipe.architecture, lesson.data)
+    return _learn_network(recipe, lesson)
+
+
+def _learn_network(recipe: Recipe, lesson: Lesson) -> Learned:
+    """Fit with Keras, export, compare."""
+    outcome = fit(
+        recipe, lesson.data, seconds=lesson.seconds, deadline=lesson.deadline, on_progress=lesson.tell
+    )
+    graph, difference = export_onnx(outcome.model, _probe_windows(lesson.data, recipe.window))
+    return Learned(graph, difference, _history(outcome), {"model.keras": keras_bytes(outcome.model)})
+
+
+def _learn_forest(recipe: Recipe, section: ForestSection, data: Dataset) -> Learned:
+    """Fit trees on the windows' last rows."""
+    ends = data.learnable(data.slices.train)[:: recipe.training.stride]
+    rows = data.rows.scaled[ends]
+    forest = fit_forest(section, rows, data.target[ends, 0], seed=recipe.training.seed)
+    graph = forest_graph(forest, recipe.window, rows.shape[1])
+    windows = _probe_windows(data, recipe.window)
+    session = open_session(graph, threads=1, name="the exported forest")
+    actual: Any = session.run(None, {session.get_inputs()[0].name: windows})[0]
+    expected = forest.predict(windows[:, -1]).astype(np.float32)[:, None]
+    return Learned(graph, compare(expected, actual), {"train_windows": len(ends)})
+
+
+def _learn_ensemble(recipe: Recipe, section: EnsembleSection, lesson: Lesson) -> Learned:
+    """Learn every member, join their graphs, and calibrate each by itself."""
+    learned = [_learn_member(recipe, member, lesson) for member in section.members]
+    names = tuple(member.name for member in section.members)
+    graph = merge_columns([one.graph for one in learned])
+    data = lesson.data
+    calm = data.rows.volatility[data.learnable(data.slices.train)]
+    combination = Combination(
+        combine=section.combine,
+        members=_calibrated(recipe, section, graph, lesson),
+        threshold=float(np.median(calm)),
+        rate=section.rate,
+        share=section.share,
+        period_minutes=section.memory_minutes,
+    )
+    return Learned(
+        graph=graph,
+        outputs=names,
+        difference=max(one.difference for one in learned),
+        history={"members": {name: one.history for name, one in zip(names, learned, strict=True)}},
+        keras_files={
+            f"{name}.keras": content
+            for name, one in zip(names, learned, strict=True)
+            for content in one.keras_files.values()
+        },
+        combination=combination,
+    )
+
+
+def _learn_member(recipe: Recipe, member: MemberSection, lesson: Lesson) -> Learned:
+    """One member of an ensemble."""
+    architecture, baselines = member.architecture, lesson.baselines
+    width = lesson.data.rows.scaled.shape[1]
+    if isinstance(architecture, LogitSection):
+        return Learned(logit_graph(baselines.weights, baselines.intercept, recipe.window, width), 0.0, {})
+    if isinstance(architecture, BaseRateSection):
+        score = base_rate_score(baselines.base_rate)
+        return Learned(constant_graph(score, recipe.window, width), 0.0, {})
+    return learn(recipe.model_copy(update={"architecture": architecture}), lesson)
+
+
+def _calibrated(recipe: Recipe, section: EnsembleSection, graph: bytes, lesson: Lesson) -> tuple[Member, ...]:
+    """Each member with the curve from its output to P(up), fitted on the calibrate slice."""
+    rows, horizon = lesson.data.rows, recipe.target.horizon
+    ends = rows.ends_within(lesson.data.slices.calibrate)
+    ends = ends[rows.future_return[ends] != 0.0]
+    session = open_session(graph, threads=2, name="the exported ensemble")
+    name = session.get_inputs()[0].name
+    pieces = [
+        session.run(None, {name: gather(rows.scaled, piece, recipe.window)})[0]
+        for piece in batches(ends, 256)
+    ]
+    raw = np.concatenate(pieces).astype(np.float64)
+    followed = rows.future_return[ends] / (rows.volatility[ends] * math.sqrt(horizon))
+    members = []
+    for column, member in enumerate(section.members):
+        z = raw[:, column]
+        fixed = isinstance(member.architecture, BaseRateSection)
+        curve = fit_calibration(z, followed > 0.0, horizon=horizon)
+        members.append(
+            Member(
+                name=member.name,
+                weight=member.weight,
+                wild_weight=wild_weight(member),
+                # The base rate is what it is: its curve gives back the probability that it was made of.
+                slope=SCORE_SLOPE if fixed else curve.slope,
+                intercept=0.0,
+                return_scale=0.0 if fixed else fit_return_scale(z, followed, horizon=horizon),
+            )
+        )
+    return tuple(members)
+
+
+def _probe_windows(data: Dataset, window: int) -> npt.NDArray[np.float32]:
+    """Real windows to compare a graph on, spread over the calibrate and test slices."""
+    rows = data.rows
+    ends = np.concatenate([rows.ends_within(data.slices.calibrate), rows.ends_within(data.slices.test)])
+    if len(ends) < LEAST_WINDOWS:
+        ends = rows.ends
+    step = max(1, len(ends) // (2 * LEAST_WINDOWS))
+    return gather(rows.scaled, ends[::step], window)
+
+
+def _history(outcome: FitOutcome) -> dict[str, Any]:
+    """How a fit went, as JSON values."""
+    if not outcome.history:
+        raise BotError("a fit without a history cannot be stored")
+    return {
+        "epochs": outcome.history,
+        "best_epoch": outcome.best_epoch,
+        "stopped_because": outcome.stopped_because,
+        "windows_per_second": round(outcome.windows_per_second, 1),
+        "train_windows": outcome.train_windows,
+        "early_stop_windows": outcome.stop_windows,
+    }

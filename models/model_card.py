@@ -1,0 +1,336 @@
+"""The model card: one page in Markdown that says what a model is, how it did, and what is not known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from models.passport import ModelPassport
+
+FILE_NAME = "model_card.md"
+DAY_MS = 86_400_000
+NONE = "–"
+
+_FORECASTS = {
+    "model": "model",
+    "persistence": "persistence",
+    "base_rate": "base rate",
+    "last_return_sign": "last return's sign",
+    "logistic_regression": "logistic regression",
+    "lightgbm": "LightGBM",
+}
+_METRICS = {
+    "direction_accuracy": "right direction",
+    "log_loss": "log loss, nats",
+    "log_loss_gain_millinats": "log-loss gain over the base rate, millinats",
+    "auc": "AUC",
+    "mcc": "MCC",
+    "mae_bps": "MAE of returns, bps",
+    "rmse_bps": "RMSE of returns, bps",
+    "return_r2": "R² of returns",
+    "correlation": "correlation",
+    "calibration_slope": "calibration slope",
+}
+_PERCENT = frozenset({"direction_accuracy"})
+_GAIN = "log_loss_gain_millinats"
+
+Table = Mapping[str, Any]
+
+
+def model_card(passport: ModelPassport, recipe_json: Table, report: Table, history: Table) -> str:
+    """The card of one model; what is missing from the tables is left out or said to be missing.
+
+    Args:
+        passport: What the model is made of.
+        recipe_json: ``Recipe.to_json`` as a table.
+        report: The evaluation on the test slice (``models.evaluation.evaluate``). ``calibration``, where there, is a
+            table of numbers, of which ``bins`` may be a list of rows.
+        history: How the fit went. ``seeds``, where there, is a list of seeds or of rows with a ``seed`` and metrics;
+            ``spread`` a table metric -> number or table of numbers.
+
+    Returns:
+        Markdown that ends with a line break.
+    """
+    sections = [
+        _heading(passport, recipe_json),
+        _section("Limits", _bullets(_limits(passport, report, history))),
+        _section("Data", _data(passport)),
+        _section("Metrics", _metrics(report)),
+        _section("Calibration", _calibration(report)),
+        _section("Seeds", _seeds(passport, history)),
+        _section("Recipe", _recipe(passport, recipe_json)),
+        _section("How it was made", _made(passport, history)),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _heading(passport: ModelPassport, recipe: Table) -> str:
+    """Title, what it is for, and the verdict's place."""
+    said = " ".join(str(recipe.get("description") or "").split())
+    what = (
+        f"Recipe `{passport.recipe}` for {', '.join(passport.symbols) or 'no symbol'}: it looks at {passport.window} "
+        f"closed one-minute candles and forecasts {passport.horizon_minutes} minutes ahead (`{passport.target}`)."
+    )
+    return "\n\n".join([f"# {passport.model_id}", *([said] if said else []), what])
+
+
+def _limits(passport: ModelPassport, report: Table, history: Table) -> Iterable[str]:
+    """What the figures do not say, in plain sentences; the verdict first."""
+    verdict = _table(report.get("verdict")).get("sentence")
+    yield f"**{verdict}**" if verdict else "**It was not judged: no test figures are stored with it.**"
+    if report.get("in_sample"):
+        yield "The figures are in sample: they show the fit, not the forecast."
+    network = _gain(report, "model")
+    for name, label in _FORECASTS.items():
+        rival = _gain(report, name)
+        if (
+            name not in {"model", "base_rate"}
+            and network is not None
+            and rival is not None
+            and rival > network
+        ):
+            yield f"The {label} had the higher log-loss gain ({rival:+.2f} against {network:+.2f} millinats): on this test the model adds nothing to it."
+    if "from_ms" in report and "until_ms" in report:
+        yield (
+            f"It was tested from {_time(report['from_ms'])} to {_time(report['until_ms'])} UTC and at no other time: how it "
+            "does in another market, or months later, is not known."
+        )
+    symbols = ", ".join(passport.symbols)
+    yield f"It was not tested on other symbols than {symbols}, nor on candles of another exchange than those in the data."
+    yield "Costs are not counted here: fees, spread, slippage and funding are for a backtest to charge."
+    yield "Whoever picks the best of many models by these figures makes them too good: judge the pick on candles that no choice has looked at."
+    if not _several(history):
+        yield f"It was trained with one seed ({passport.seed}): how far another seed would move the figures was not measured."
+    yield "Candles beyond the range of the training data make it extrapolate."
+
+
+def _data(passport: ModelPassport) -> str:
+    """Symbols, and the slices in order of time."""
+    rows = [
+        [
+            name.replace("_", " "),
+            _time(bounds[0]),
+            _time(bounds[1]),
+            f"{(bounds[1] - bounds[0]) / DAY_MS:.1f}",
+        ]
+        for name, bounds in sorted(passport.ranges.items(), key=lambda one: one[1])
+        if len(bounds) == 2
+    ]
+    slices = (
+        _markdown(["slice", "from (UTC)", "to, not included", "days"], rows)
+        if rows
+        else "No slices are recorded."
+    )
+    return f"One-minute candles of {', '.join(passport.symbols) or 'no symbol'}.\n\n{slices}"
+
+
+def _metrics(report: Table) -> str:
+    """The model beside its baselines, a metric a row, the 95 % interval in brackets."""
+    forecasts = {name: _table(found) for name, found in _table(report.get("forecasts")).items()}
+    if not forecasts:
+        return "No test figures are stored with this model."
+    names = sorted(forecasts, key=lambda name: name != "model")
+    present = {key for found in forecasts.values() for key, value in found.items() if _is_number(value)}
+    present -= {key for key in present if key.endswith("_samples")}
+    keys = [key for key in _METRICS if key in present] + sorted(present - _METRICS.keys())
+    rows = [
+        [_METRICS.get(key, _words(key)), *(_cell(forecasts[name], key) for name in names)] for key in keys
+    ]
+    parts = [
+        _sample_words(report),
+        _markdown(["", *(_FORECASTS.get(name, _words(name)) for name in names)], rows),
+    ]
+    return "\n\n".join([*(part for part in parts if part), *_old_figures(report)])
+
+
+def _sample_words(report: Table) -> str:
+    """What was measured, in one sentence."""
+    if not _is_number(report.get("samples")):
+        return ""
+    ties = f", {report['ties']:,} of them without a move" if _is_number(report.get("ties")) else ""
+    block = f" of {report['block_minutes']} minutes" if "block_minutes" in report else ""
+    return (
+        f"{report['samples']:,} forecasts of the test slice{ties}. In brackets: 95 % intervals by bootstrap over blocks"
+        f"{block}."
+    )
+
+
+def _old_figures(report: Table) -> Iterable[str]:
+    """Figures that older work quotes, never without persistence beside them."""
+    legacy, level = _table(report.get("legacy")), _table(report.get("price_level"))
+    rows = [
+        [
+            "direction of consecutive predicted levels",
+            legacy.get("direction_accuracy"),
+            legacy.get("direction_accuracy_persistence"),
+        ],
+        ["R² of the price level", level.get("r2_model"), level.get("r2_persistence")],
+    ]
+    known = [[str(name), _number(model), _number(naive)] for name, model, naive in rows if _is_number(model)]
+    if known:
+        yield "Figures that older work quotes; they look good for any forecaster and say nothing about an edge:"
+        yield _markdown(["legacy", "model", "persistence"], known)
+
+
+def _calibration(report: Table) -> str:
+    """How far its forecasts and probabilities can be taken at their word."""
+    found = dict(_table(report.get("calibration")))
+    bins = found.pop("bins", None)
+    parts = []
+    slope = _table(_table(report.get("forecasts")).get("model")).get("calibration_slope")
+    if _is_number(slope):
+        parts.append(
+            f"Slope of what came on what was forecast: {slope:+.3f} (1 is calibrated, less is too bold, below 0 is wrong)."
+        )
+    rises, trained = report.get("share_up"), report.get("base_rate_train")
+    if _is_number(rises) and _is_number(trained):
+        parts.append(f"Share of rises: {rises:.2%} in the test, {trained:.2%} in training.")
+    numbers = [[_words(key), _number(value)] for key, value in found.items() if _is_number(value)]
+    if numbers:
+        parts.append(_markdown(["fitted on the calibrate slice", "value"], numbers))
+    if isinstance(bins, Sequence) and bins and all(isinstance(row, Mapping) for row in bins):
+        parts.append(_rows_table(bins))
+    return "\n\n".join(parts) or "No calibration was measured."
+
+
+def _seeds(passport: ModelPassport, history: Table) -> str:
+    """Which seeds, and how far apart they came out."""
+    seeds = history.get("seeds") or [passport.seed]
+    rows = [row for row in seeds if isinstance(row, Mapping)]
+    named = [row.get("seed", NONE) if isinstance(row, Mapping) else row for row in seeds]
+    parts = [f"Seed{'s' if len(named) > 1 else ''}: {', '.join(str(seed) for seed in named)}."]
+    if rows:
+        parts.append(_rows_table(rows))
+    spread = _table(history.get("spread"))
+    if spread:
+        flat = [[_words(key), _number(value)] for key, value in _flat(spread)]
+        parts.append(_markdown(["spread over the seeds", "value"], flat))
+    return "\n\n".join(parts)
+
+
+def _recipe(passport: ModelPassport, recipe: Table) -> str:
+    """Every field that decided what the model became."""
+    rows = [
+        [f"`{key}`", _number(value)]
+        for key, value in _flat(recipe)
+        if key != "description" and value is not None
+    ]
+    columns = f"Features `{passport.features}`: {', '.join(f'`{name}`' for name in passport.columns)}."
+    return "\n\n".join(
+        [columns, _markdown(["field", "value"], rows) if rows else "The recipe is not stored."]
+    )
+
+
+def _made(passport: ModelPassport, history: Table) -> str:
+    """When, how long, from which bytes, with which libraries."""
+    names = (
+        "best_epoch",
+        "stopped_because",
+        "train_windows",
+        "early_stop_windows",
+        "windows_per_second",
+        "seconds",
+    )
+    rows = [["trained (UTC)", _time(passport.created_at_ms)]]
+    epochs = history.get("epochs")
+    rows += [["epochs run", str(len(epochs))]] if isinstance(epochs, Sequence) else []
+    rows += [[_words(name), _number(history[name])] for name in names if history.get(name) is not None]
+    rows += [[f"SHA-256 of the {name}", f"`{digest}`"] for name, digest in sorted(passport.hashes.items())]
+    rows += [[f"version of {name}", version] for name, version in sorted(passport.versions.items())]
+    return _markdown(["", "value"], rows)
+
+
+def _several(history: Table) -> bool:
+    """Whether more than one seed was trained."""
+    seeds = history.get("seeds")
+    return isinstance(seeds, Sequence) and len(seeds) > 1
+
+
+def _gain(report: Table, name: str) -> float | None:
+    """A forecaster's log-loss gain."""
+    value = _table(_table(report.get("forecasts")).get(name)).get(_GAIN)
+    return float(value) if value is not None and _is_number(value) else None
+
+
+def _cell(metrics: Table, key: str) -> str:
+    """A figure and its interval."""
+    value = metrics.get(key)
+    if not _is_number(value):
+        return NONE
+    percent = key in _PERCENT
+    shown = f"{value:.2%}" if percent else _number(value)
+    for name in (f"{key}_interval", f"{key.rpartition('_')[0]}_interval"):
+        bounds = metrics.get(name)
+        if isinstance(bounds, Sequence) and len(bounds) == 2 and all(_is_number(bound) for bound in bounds):
+            low, high = (f"{bound:.2%}" if percent else _number(bound) for bound in bounds)
+            return f"{shown} [{low}, {high}]"
+    return shown
+
+
+def _flat(table: Table, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Fields by dotted name."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _rows_table(rows: Sequence[Table]) -> str:
+    """Rows of plain values as a table, columns in the order in which they first appear."""
+    keys = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, Mapping))
+    )
+    return _markdown([_words(key) for key in keys], [[_number(row.get(key)) for key in keys] for row in rows])
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; bars and line breaks in a cell are kept from breaking it."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(_inert(cell) for cell in line)} |" for line in lines)
+
+
+def _inert(cell: str) -> str:
+    """A cell's text that cannot end the cell."""
+    return " ".join(cell.split()).replace("|", "\\|")
+
+
+def _section(title: str, body: str) -> str:
+    """A heading and what stands under it."""
+    return f"## {title}\n\n{body}"
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _table(value: Any) -> Table:
+    """A table as it is, and an empty one for whatever else was stored."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be shown as a figure."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(value: Any) -> str:
+    """A value in few digits."""
+    if value is None:
+        return NONE
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _words(key: str) -> str:
+    """A field's name for people."""
+    return key.replace("_", " ")
+
+
+def _time(at_ms: Any) -> str:
+    """A time to the minute, UTC."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}" if _is_number(at_ms) else NONE
