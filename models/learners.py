@@ -19,7 +19,7 @@ from models.calibration import fit_calibration, fit_return_scale
 from models.combination import Combination, Member
 from models.dataset import Dataset
 from models.export import LEAST_WINDOWS, compare, export_onnx, keras_bytes
-from models.fitting import FitOutcome, OnProgress, fit
+from models.fitting import FitOutcome, OnProgress, TrainingProgress, fit
 from models.forecaster import open_session
 from models.forest import fit_forest, forest_graph
 from models.graph_merge import merge_columns
@@ -95,6 +95,7 @@ def _learn_network(recipe: Recipe, lesson: Lesson) -> Learned:
     outcome = fit(
         recipe, lesson.data, seconds=lesson.seconds, deadline=lesson.deadline, on_progress=lesson.tell
     )
+    lesson.tell(TrainingProgress("export", outcome.best_epoch, recipe.training.max_epochs))
     graph, difference = export_onnx(outcome.model, _probe_windows(lesson.data, recipe.window))
     return Learned(graph, difference, _history(outcome), {"model.keras": keras_bytes(outcome.model)})
 

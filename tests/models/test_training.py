@@ -70,7 +70,8 @@ def test_the_artifact_is_whole_and_tells_what_it_is_made_of(trained: TrainedMode
     passport, contents = read_verified(trained.folder)
     assert set(contents) == {
         "model.onnx", "model.keras", "scaler.json", "calibration.json", "baselines.json", "recipe.json",
-        "metrics.json", "training_history.json", "training_history.png",
+        "metrics.json",
+        "model_card.md", "training_history.json", "training_history.png",
     }  # fmt: skip
     assert set(passport.hashes) == {"data", "code", "config", "scaler"}
     assert passport.symbols == ("A/Y", "X/Y")
@@ -98,7 +99,7 @@ def test_keras_and_onnx_say_the_same(trained: TrainedModel) -> None:
 
     model = keras.models.load_model(trained.folder / "model.keras")
     windows = np.random.default_rng(5).normal(size=(300, 60, 20)).astype(np.float32)
-    expected = model.predict(windows, verbose=0)[:, 0]
+    expected = model.predict(windows, verbose=0)
     np.testing.assert_allclose(load_forecaster(trained.folder).infer(windows), expected, atol=1e-5)
 
 
