@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class TrainingProgress:
         validation_loss: On the early-stop slice; only at an epoch's end.
         windows_per_second: Speed of training so far.
         seconds_left: At most so long, by the speed so far and the time limit.
+        metrics: Every metric of the epoch by name, the learning rate among them; only at an epoch's end.
     """
 
     phase: str
@@ -45,6 +46,7 @@ class TrainingProgress:
     validation_loss: float | None = None
     windows_per_second: float | None = None
     seconds_left: float | None = None
+    metrics: Mapping[str, float] | None = None
 
 
 OnProgress = Callable[[TrainingProgress], None]
@@ -304,10 +306,11 @@ def _callbacks(recipe: Recipe, run: _Run, best: Path) -> list[Any]:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             run.history.setdefault("learning_rate", []).append(rate)
             loss, validation = run.history["loss"][-1], run.history["val_loss"][-1]
+            latest = {name: values[-1] for name, values in run.history.items()}
             run.on_progress(
                 TrainingProgress(
                     "epoch_ended", run.epoch, run.epochs, run.batches, run.batches, loss, validation, run.speed,
-                    run.seconds_left(),
+                    run.seconds_left(), latest,
                 )
             )  # fmt: skip
 
