@@ -18,7 +18,8 @@ from bench.market import BITCOIN, synthetic_candles
 from bench.processes import BenchError
 from bench.sampling import memory_mb
 from models.dataset import Dataset, prepare
-from models.fitting import TrainingProgress, fit
+from models.fit_progress import TrainingProgress
+from models.fitting import fit
 from models.recipe import Recipe, load_recipe
 from models.recipe_sections import StackedLstmSection
 from models.windows import gather

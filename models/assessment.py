@@ -14,18 +14,20 @@ from models.baselines import FILE_NAME, Baselines, baselines_from_json
 from models.candle_arrays import CandleArrays
 from models.dataset import RowTable, build_rows, compute_tables
 from models.evaluation import Forecast, Sample, evaluate
-from models.forecaster import Forecaster, load_forecaster
+from models.forecaster import Forecaster, Forecasts, load_forecaster
 from models.windows import MINUTE_MS
 
 
 def assess(
-    forecaster: Forecaster, baselines: Baselines, rows: RowTable, ends: npt.NDArray[np.int64]
+    forecaster: Forecaster,
+    baselines: Baselines,
+    rows: RowTable,
+    ends: npt.NDArray[np.int64],
+    said: Forecasts | None = None,
 ) -> dict[str, Any]:
-    """Forecast at the given window ends, all with a known future, and evaluate beside the baselines."""
-    raw = forecaster.infer_series(rows.scaled, ends)
-    said = forecaster.decode(
-        raw, rows.close[ends], rows.volatility[ends], _weights(forecaster, rows, raw, ends)
-    )
+    """Evaluate beside the baselines what a model says at the given window ends, all with a known future."""
+    if said is None:
+        said = forecasts_at(forecaster, rows, ends)
     sample = Sample(
         ts=rows.ts[ends],
         symbol=rows.symbol[ends],
@@ -39,7 +41,14 @@ def assess(
     return {"model_id": forecaster.passport.model_id, "symbols": list(rows.symbols)} | report
 
 
-def _weights(
+def forecasts_at(forecaster: Forecaster, rows: RowTable, ends: npt.NDArray[np.int64]) -> Forecasts:
+    """What a model says at the given window ends of its scaled row table."""
+    raw = forecaster.infer_series(rows.scaled, ends)
+    weights = moving_weights(forecaster, rows, raw, ends)
+    return forecaster.decode(raw, rows.close[ends], rows.volatility[ends], weights)
+
+
+def moving_weights(
     forecaster: Forecaster, rows: RowTable, raw: npt.NDArray[np.float64], ends: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64] | None:
     """An ensemble's moving weights, each symbol followed by itself; None where weights do not move."""
@@ -74,7 +83,7 @@ def evaluate_artifact(
     tables = compute_tables(forecaster.features, series)
     rows = build_rows(series, tables, forecaster.scaler, forecaster.target, forecaster.passport.window)
     labelled = rows.ends[np.isfinite(rows.future_return[rows.ends])]
-    kept = labelled if in_sample else labelled[_unseen(forecaster, rows.ts[labelled])]
+    kept = labelled if in_sample else labelled[unseen(forecaster, rows.ts[labelled])]
     if not len(kept) and len(labelled):
         raise DataError(
             f"all {len(labelled)} windows are from the time that model {forecaster.passport.model_id} was made "
@@ -93,7 +102,7 @@ def _stored_baselines(folder: Path, features: int) -> Baselines:
     return baselines_from_json(content, features)
 
 
-def _unseen(forecaster: Forecaster, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def unseen(forecaster: Forecaster, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Which moments lie outside of the time that training, early stopping and calibration saw."""
     ranges = forecaster.passport.ranges
     if not ranges:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,6 +17,7 @@ import numpy.typing as npt
 
 from bot.errors import ModelError
 from models.forecaster import check_graph, open_session
+from models.graph_parts import canonical
 
 LARGEST_DIFFERENCE = 1e-5
 LEAST_WINDOWS = 256
@@ -63,11 +67,38 @@ def keras_bytes(model: Any) -> bytes:
 
 
 def _convert(model: Any) -> bytes:
-    """The model's forward pass as an ONNX graph."""
+    """The model's forward pass as an ONNX graph, by TensorFlow whatever backend trained it."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return traced_graph(model)
+    with tempfile.TemporaryDirectory(prefix="bot-export-") as folder:
+        source, target = Path(folder) / "model.keras", Path(folder) / "model.onnx"
+        model.save(source)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "models.export_process", str(source), str(target)],
+            env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ModelError(f"the model could not be exported by TensorFlow: {_last_line(done.stderr)}")
+        return target.read_bytes()
+
+
+def _last_line(text: str) -> str:
+    """The end of a program's complaint, which says what it was."""
+    return text.strip().rpartition("\n")[2]
+
+
+def traced_graph(model: Any) -> bytes:
+    """A model that TensorFlow runs as an ONNX graph."""
+    model(np.zeros((1, *model.input_shape[1:]), np.float32))  # what was never called cannot be traced
     with tempfile.TemporaryDirectory(prefix="bot-export-") as folder:
         path = Path(folder) / "model.onnx"
         # tf2onnx and TensorFlow chat on both streams; what matters is compared afterwards.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.export(str(path), format="onnx", verbose=False)
-        return path.read_bytes()
+        return canonical(path.read_bytes())

@@ -1,12 +1,13 @@
-"""Fitting the weights with Keras on TensorFlow, which are imported only when a fit begins."""
+"""Fitting a network's weights with Keras, which is imported only when a fit begins.
+
+Keras runs on TensorFlow, or by ``KERAS_BACKEND`` on JAX or PyTorch; windows are gathered by ``tf.data`` on each.
+"""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,41 +16,13 @@ import numpy.typing as npt
 from bot.errors import DataError, ModelError
 from models.architectures import Network, build
 from models.dataset import Dataset
+from models.fit_progress import FitRun, OnProgress, TrainingProgress, assign, keeper_class
+from models.fit_state import FitState, StateFile
 from models.losses import make_loss
 from models.recipe import Recipe
 from models.recipe_sections import EnsembleSection, ForestSection, TrainingSection
 from models.sample_weights import sample_weights
 from models.targets import make_target
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """Where a training run stands.
-
-    Attributes:
-        phase: ``features``, ``epoch_started``, ``batch``, ``epoch_ended``, ``export``, ``evaluation``.
-        epoch: Of ``epochs``, from 1; 0 before the first. Early stopping may end before the last.
-        batch: Of ``batches`` in the epoch, from 1.
-        loss: Running training loss of the epoch.
-        validation_loss: On the early-stop slice; only at an epoch's end.
-        windows_per_second: Speed of training so far.
-        seconds_left: At most so long, by the speed so far and the time limit.
-        metrics: Every metric of the epoch by name, the learning rate among them; only at an epoch's end.
-    """
-
-    phase: str
-    epoch: int = 0
-    epochs: int = 0
-    batch: int = 0
-    batches: int = 0
-    loss: float | None = None
-    validation_loss: float | None = None
-    windows_per_second: float | None = None
-    seconds_left: float | None = None
-    metrics: Mapping[str, float] | None = None
-
-
-OnProgress = Callable[[TrainingProgress], None]
 
 
 @dataclass(slots=True)
@@ -61,7 +34,8 @@ class FitOutcome:
         history: Metric -> value of each epoch.
         best_epoch: Epoch of the lowest validation loss, from 1.
         stopped_because: ``max_epochs``, ``early_stopping``, ``time`` or ``interrupted``.
-        windows_per_second: Speed of training, validation left out.
+        windows_per_second: Speed of training, validation left out; 0 where every epoch was found on the disk.
+        resumed_epochs: Epochs that an earlier run had done.
     """
 
     model: Any
@@ -71,35 +45,7 @@ class FitOutcome:
     windows_per_second: float
     train_windows: int = 0
     stop_windows: int = 0
-
-
-@dataclass(slots=True)
-class _Run:
-    """What the callbacks share while a fit is on."""
-
-    seconds: Callable[[], float]
-    deadline: float
-    epochs: int
-    batches: int
-    windows: int
-    batch_size: int
-    on_progress: OnProgress
-    epoch: int = 0
-    trained: int = 0
-    training_seconds: float = 0.0
-    epoch_began: float = 0.0
-    history: dict[str, list[float]] = field(default_factory=dict)
-    timed_out: bool = False
-
-    @property
-    def speed(self) -> float:
-        """Training windows a second so far."""
-        return self.trained / max(self.training_seconds, 1e-9)
-
-    def seconds_left(self) -> float:
-        """By the speed so far, and never beyond the deadline."""
-        left = (self.epochs * self.windows - self.trained) / max(self.speed, 1e-9)
-        return max(0.0, min(left, self.deadline - self.seconds()))
+    resumed_epochs: int = 0
 
 
 def fit(
@@ -109,6 +55,7 @@ def fit(
     seconds: Callable[[], float],
     deadline: float,
     on_progress: OnProgress,
+    file: StateFile | None = None,
 ) -> FitOutcome:
     """Fit the recipe's network on the train slice, watching the early-stop slice.
 
@@ -116,67 +63,116 @@ def fit(
         recipe: What to build and how to train it.
         data: Where windows are gathered from.
         seconds: A monotonic clock, in seconds.
-        deadline: On that clock: the current epoch ends there early and the best checkpoint is kept.
+        deadline: On that clock: the current epoch ends there early and the best epoch is kept.
         on_progress: Told of every batch and epoch.
+        file: Where the state is kept after each epoch and gone on from, if it is there.
 
     Raises:
         DataError: A slice holds no labelled window.
         ModelError: The loss became NaN, or the user interrupted before the first epoch had ended.
+        StorageError: The disk refused the state.
     """
+    train_ends = data.learnable(data.slices.train)[:: recipe.training.stride]
+    stop_ends = data.learnable(data.slices.early_stop)
+    if not len(train_ends) or not len(stop_ends):
+        raise DataError("the train or the early-stop slice holds no whole window with a known future")
+    network = _compiled(recipe, data, len(train_ends))
+    options = recipe.training
+    run = FitRun(
+        seconds, deadline, options.max_epochs, len(train_ends), options.batch_size, on_progress, file
+    )
+    start = _start(run, network.trained)
+    interrupted = False
+    if start is None or not start.ended:
+        try:
+            _run_epochs(network.trained, recipe, data, (train_ends, stop_ends), run, start)
+        except KeyboardInterrupt:
+            interrupted = True
+    _keep_best(network.trained, run, interrupted=interrupted)
+    reason = start.ended if start is not None and start.ended else _reason(run, interrupted=interrupted)
+    return FitOutcome(
+        model=network.served,
+        history=run.history,
+        best_epoch=run.best_epoch,
+        stopped_because=reason,
+        windows_per_second=run.speed,
+        train_windows=len(train_ends),
+        stop_windows=len(stop_ends),
+        resumed_epochs=0 if start is None else start.epoch,
+    )
+
+
+def _compiled(recipe: Recipe, data: Dataset, windows: int) -> Network:
+    """The recipe's network with its optimizer and loss, the same for the same seed."""
     # TensorFlow's C++ side writes to stderr, where the progress bar is; what matters comes as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import tensorflow as tf
 
-    options = recipe.training
-    train_ends = data.learnable(data.slices.train)[:: options.stride]
-    stop_ends = data.learnable(data.slices.early_stop)
-    if not len(train_ends) or not len(stop_ends):
-        raise DataError("the train or the early-stop slice holds no whole window with a known future")
-
-    keras.utils.set_random_seed(options.seed)
+    # Layers are numbered through a process's life, and their names are in the graph: the same run, the same bytes.
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
     network = _build(recipe, data)
-    model = network.trained
-    model.compile(
-        optimizer=_optimizer(recipe, len(train_ends)), loss=make_loss(options), metrics=_metrics(options)
+    network.trained.compile(
+        optimizer=_optimizer(recipe, windows),
+        loss=make_loss(recipe.training),
+        metrics=_metrics(recipe.training),
     )
-    batches = -(-len(train_ends) // options.batch_size)
-    run = _Run(
-        seconds, deadline, options.max_epochs, batches, len(train_ends), options.batch_size, on_progress
+    return network
+
+
+def _start(run: FitRun, model: Any) -> FitState | None:
+    """The state to go on from, if there is one of this network; its history becomes the run's."""
+    state = None if run.file is None else run.file.read()
+    if state is None or len(state.variables) != len(model.variables):
+        return None
+    run.history = {name: list(values) for name, values in state.history.items()}
+    run.best = list(state.best)
+    run.tell(TrainingProgress("resumed", state.epoch, run.epochs))
+    return state
+
+
+def _run_epochs(
+    model: Any,
+    recipe: Recipe,
+    data: Dataset,
+    ends: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    run: FitRun,
+    start: FitState | None,
+) -> None:
+    """Train until the last epoch, a decision to stop, the deadline, or Ctrl-C."""
+    import keras
+
+    first = 0 if start is None else start.epoch
+    deciding = _deciding_callbacks(recipe.training)
+    model.fit(
+        _training_batches(data, ends[0], recipe, first),
+        validation_data=_validation_batches(data, ends[1], recipe),
+        epochs=run.epochs,
+        initial_epoch=first,
+        steps_per_epoch=run.batches,
+        callbacks=[*deciding, keras.callbacks.TerminateOnNaN(), keeper_class()(run, deciding, start)],
+        shuffle=False,  # the batches are shuffled already
+        verbose=0,
     )
-    with tempfile.TemporaryDirectory(prefix="bot-training-") as folder:
-        best = Path(folder) / "best.weights.h5"
-        interrupted = False
-        try:
-            model.fit(
-                _windows(data, train_ends, recipe, training=True),
-                validation_data=_windows(data, stop_ends, recipe, training=False),
-                epochs=options.max_epochs,
-                callbacks=_callbacks(recipe, run, best),
-                shuffle=False,  # the dataset is shuffled already
-                verbose=0,
-            )
-        except KeyboardInterrupt:
-            interrupted = True
-        if not best.exists():
-            raise ModelError(
-                "training was interrupted before the first epoch had ended: there is nothing to keep"
-                if interrupted
-                else "training diverged: the validation loss never was a number"
-            )
-        model.load_weights(best)
+
+
+def _keep_best(model: Any, run: FitRun, *, interrupted: bool) -> None:
+    """Give the network the variables of its best epoch.
+
+    Raises:
+        ModelError: There is no such epoch, or a weight is not a number.
+    """
+    if not run.best:
+        raise ModelError(
+            "training was interrupted before the first epoch had ended: there is nothing to keep"
+            if interrupted
+            else "training diverged: the validation loss never was a number"
+        )
+    assign(model.variables, run.best)
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise ModelError("training diverged: the weights are not all numbers")
-    return FitOutcome(
-        model=network.served,
-        history=run.history,
-        best_epoch=int(np.nanargmin(run.history["val_loss"])) + 1,
-        stopped_because=_reason(run, interrupted=interrupted),
-        windows_per_second=run.speed,
-        train_windows=len(train_ends),
-        stop_windows=len(stop_ends),
-    )
 
 
 def _build(recipe: Recipe, data: Dataset) -> Network:
@@ -223,105 +219,11 @@ def _metrics(options: TrainingSection) -> list[str]:
     return {"binary_crossentropy": ["accuracy"], "multitask": []}.get(options.loss, ["mae"])
 
 
-def _reason(run: _Run, *, interrupted: bool) -> str:
-    """Why the fit ended."""
-    if interrupted:
-        return "interrupted"
-    if run.timed_out:
-        return "time"
-    return "max_epochs" if run.epoch == run.epochs else "early_stopping"
-
-
-def _windows(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe, *, training: bool) -> Any:
-    """A ``tf.data.Dataset`` of batches gathered from the one row table as they are needed.
-
-    (windows, labels), and the windows' weights where the recipe weighs training samples.
-    """
-    import tensorflow as tf
-
-    table = tf.constant(data.rows.scaled)
-    target = tf.constant(data.target)
-    offsets = tf.range(1 - recipe.window, 1, dtype=tf.int64)
-
-    def collect(chosen: Any) -> tuple[Any, Any]:
-        return tf.gather(table, chosen[:, None] + offsets[None, :]), tf.gather(target, chosen)
-
-    section = recipe.training.sample_weight
-    if training and section is not None:
-        weights = sample_weights(data.rows.volatility[ends], section)
-        dataset = tf.data.Dataset.from_tensor_slices((ends, weights))
-    else:
-        dataset = tf.data.Dataset.from_tensor_slices((ends,))
-    if training:
-        dataset = dataset.shuffle(len(ends), seed=recipe.training.seed, reshuffle_each_iteration=True)
-    return (
-        dataset.batch(recipe.training.batch_size)
-        .map(lambda chosen, *weight: (*collect(chosen), *weight))
-        .prefetch(2)
-    )
-
-
-def _callbacks(recipe: Recipe, run: _Run, best: Path) -> list[Any]:
-    """Early stopping, the falling learning rate, the best checkpoint, the time limit and the reports."""
+def _deciding_callbacks(options: TrainingSection) -> list[Any]:
+    """Early stopping, and the learning rate that falls where the loss no longer does."""
     import keras
 
-    options = recipe.training
-
-    class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
-        """Keeps time, tells of progress, and stops at the deadline."""
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  (Keras calls it so)
-            """A new epoch."""
-            run.epoch, run.epoch_began = epoch + 1, run.seconds()
-            run.on_progress(TrainingProgress("epoch_started", run.epoch, run.epochs, 0, run.batches))
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            """One gradient step."""
-            now = run.seconds()
-            run.training_seconds += now - run.epoch_began
-            run.epoch_began = now
-            run.trained += min(run.batch_size, run.windows - batch * run.batch_size)
-            if now >= run.deadline:
-                run.timed_out = True
-                self.model.stop_training = True
-            loss = float((logs or {}).get("loss", np.nan))
-            run.on_progress(
-                TrainingProgress(
-                    "batch",
-                    run.epoch,
-                    run.epochs,
-                    batch + 1,
-                    run.batches,
-                    loss,
-                    None,
-                    run.speed,
-                    run.seconds_left(),
-                )
-            )
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            """Training and validation metrics of an epoch."""
-            for key, value in (logs or {}).items():
-                run.history.setdefault(key, []).append(float(value))
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            run.history.setdefault("learning_rate", []).append(rate)
-            loss, validation = run.history["loss"][-1], run.history["val_loss"][-1]
-            latest = {name: values[-1] for name, values in run.history.items()}
-            run.on_progress(
-                TrainingProgress(
-                    "epoch_ended", run.epoch, run.epochs, run.batches, run.batches, loss, validation, run.speed,
-                    run.seconds_left(), latest,
-                )
-            )  # fmt: skip
-
-    callbacks = [
-        keras.callbacks.ModelCheckpoint(
-            str(best), monitor="val_loss", save_best_only=True, save_weights_only=True
-        ),
-        keras.callbacks.EarlyStopping(monitor="val_loss", patience=options.early_stopping_patience),
-        keras.callbacks.TerminateOnNaN(),
-        Reporter(),
-    ]
+    callbacks = [keras.callbacks.EarlyStopping(monitor="val_loss", patience=options.early_stopping_patience)]
     if options.plateau is not None:
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -332,3 +234,61 @@ def _callbacks(recipe: Recipe, run: _Run, best: Path) -> list[Any]:
             )
         )
     return callbacks
+
+
+def _reason(run: FitRun, *, interrupted: bool) -> str:
+    """Why the fit ended."""
+    if interrupted:
+        return "interrupted"
+    if run.timed_out:
+        return "time"
+    return "max_epochs" if run.epoch == run.epochs else "early_stopping"
+
+
+def _collector(data: Dataset, window: int) -> Callable[[Any], tuple[Any, Any]]:
+    """From row numbers to their windows and labels, gathered from the one row table."""
+    import tensorflow as tf
+
+    table = tf.constant(data.rows.scaled)
+    target = tf.constant(data.target)
+    offsets = tf.range(1 - window, 1, dtype=tf.int64)
+    return lambda chosen: (
+        tf.gather(table, chosen[:, None] + offsets[None, :]),
+        tf.gather(target, chosen),
+    )
+
+
+def _validation_batches(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe) -> Any:
+    """A ``tf.data.Dataset`` of (windows, labels) in order of time."""
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices(ends).batch(recipe.training.batch_size)
+    return batches.map(_collector(data, recipe.window)).prefetch(2)
+
+
+def _training_batches(data: Dataset, ends: npt.NDArray[np.int64], recipe: Recipe, first: int) -> Any:
+    """A ``tf.data.Dataset`` of (windows, labels), and weights if the recipe has them, epoch after epoch.
+
+    The order of an epoch depends on the seed and the epoch's number alone, so that a later run can go on with it.
+    """
+    import tensorflow as tf
+
+    options, size = recipe.training, recipe.training.batch_size
+    collect = _collector(data, recipe.window)
+    rows, count = tf.constant(ends), len(ends)
+    weights = None
+    if options.sample_weight is not None:
+        weights = tf.constant(sample_weights(data.rows.volatility[ends], options.sample_weight))
+
+    def epoch_batches(epoch: Any) -> Any:
+        seed = tf.stack([tf.constant(options.seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seed=seed)
+
+        def batch(step: Any) -> Any:
+            places = order[step * size : tf.minimum((step + 1) * size, count)]
+            found = collect(tf.gather(rows, places))
+            return found if weights is None else (*found, tf.gather(weights, places))
+
+        return tf.data.Dataset.range(-(-count // size)).map(batch)
+
+    return tf.data.Dataset.range(first, options.max_epochs).flat_map(epoch_batches).prefetch(2)

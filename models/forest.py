@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,14 +29,16 @@ def fit_forest(
     target: npt.NDArray[np.floating[Any]],
     *,
     seed: int,
+    on_trees: Callable[[int], None] | None = None,
 ) -> RandomForestRegressor:
-    """Fit a forest; the same rows and seed give the same trees.
+    """Fit a forest; the same rows and seed give the same trees, told of or not.
 
     Args:
         section: The number of trees and their bounds; of more than ``most_rows`` rows so many are used.
         rows: float32 [n, f], scaled, in order of time.
         target: [n], float32 or float64.
         seed: Of the draws of rows and features.
+        on_trees: Told how many trees stand, some twenty times.
 
     Raises:
         ModelError: There are no rows, they do not match the target, or a value is not a finite number.
@@ -49,14 +52,20 @@ def fit_forest(
     if not (np.isfinite(inputs).all() and np.isfinite(outcomes).all()):
         raise ModelError("a forest cannot learn from a row or a target that is not a finite number")
     forest = RandomForestRegressor(
-        n_estimators=section.trees,
+        n_estimators=0,
         max_depth=section.max_depth,
         min_samples_leaf=section.min_leaf,
         max_features=section.max_features,
         random_state=seed,
         n_jobs=2,
+        warm_start=True,  # scikit-learn then draws for each tree what it would have drawn in one go
     )
-    return forest.fit(inputs, outcomes)
+    while forest.n_estimators < section.trees:
+        forest.n_estimators = min(section.trees, forest.n_estimators + -(-section.trees // 20))
+        forest.fit(inputs, outcomes)
+        if on_trees is not None:
+            on_trees(forest.n_estimators)
+    return forest
 
 
 def evenly_spaced(count: int, most: int) -> Indices:

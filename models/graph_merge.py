@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper, version_converter
 
 from bot.errors import ModelError
-from models.graph_parts import INPUT, OUTPUT, checked_bytes, read_model
+from models.graph_parts import INPUT, OUTPUT, bodies, checked_bytes, read_model
 
 _OWN = ("", "ai.onnx")
 _PRODUCER = "lstm-scalping-bot"
@@ -147,7 +147,7 @@ def _prefix(graph: onnx.GraphProto, prefix: str) -> None:
         node.name = _prefixed(node.name, prefix)
         node.input[:] = [_prefixed(name, prefix) for name in node.input]
         node.output[:] = [_prefixed(name, prefix) for name in node.output]
-        for inside in _bodies(node):
+        for inside in bodies(node):
             _prefix(inside, prefix)
     sparse = [tensor for entry in graph.sparse_initializer for tensor in (entry.values, entry.indices)]
     for entry in (*graph.input, *graph.output, *graph.initializer, *graph.value_info, *sparse):
@@ -211,12 +211,6 @@ def _domains(graph: onnx.GraphProto) -> set[str]:
     """Domains of the nodes other than ONNX's own, those of graphs inside nodes included."""
     found = {str(node.domain) for node in graph.node} - set(_OWN)
     for node in graph.node:
-        for inside in _bodies(node):
+        for inside in bodies(node):
             found |= _domains(inside)
     return found
-
-
-def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """The graphs inside a node, such as the body of a loop."""
-    single = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    return [*single, *(inside for attribute in node.attribute for inside in attribute.graphs)]

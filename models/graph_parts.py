@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -79,3 +80,96 @@ def read_model(content: bytes, name: str) -> onnx.ModelProto:
     if not model.graph.output:
         raise ModelError(f"{name} is not an ONNX graph: it has no output")
     return model
+
+
+def canonical(content: bytes) -> bytes:
+    """The same graph in the one order and with the names that its structure alone gives.
+
+    tf2onnx numbers nodes and free sizes through a process's life, writes independent nodes in either order, and keeps
+    either of two equal constants: here the same network becomes the same bytes. Names of the graph's inputs and
+    outputs stay, and sizes that are free are called n; what no output needs is left out.
+
+    Raises:
+        ModelError: The content is no ONNX graph.
+    """
+    model = read_model(content, "the exported graph")
+    graph = model.graph
+    nodes = _in_order_of_need(graph)
+    names = {entry.name: entry.name for entry in (*graph.input, *graph.output)}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    equal: dict[bytes, str] = {}
+    for name in [name for node in nodes for name in _needs(node) if name in constants]:
+        names.setdefault(name, equal.setdefault(_content(constants[name]), f"c{len(equal)}"))
+    _rename_nodes(nodes, names, itertools.count())
+    kept = {names[name]: tensor for name, tensor in constants.items() if name in names}
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    model.doc_string = graph.doc_string = ""
+    graph.node.extend(nodes)
+    for name in sorted(kept):
+        kept[name].name = name
+        graph.initializer.append(kept[name])
+    for entry in (*graph.input, *graph.output):
+        for axis, size in enumerate(entry.type.tensor_type.shape.dim):
+            if size.HasField("dim_param"):
+                size.dim_param = "n" if axis == 0 else f"n{axis}"
+    return checked_bytes(model)
+
+
+def _in_order_of_need(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the outputs need, each behind all that it needs itself, the first input's first."""
+    maker = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
+    order: list[int] = []
+    waiting = [(maker[entry.name], False) for entry in reversed(graph.output) if entry.name in maker]
+    seen: set[int] = set()
+    while waiting:
+        number, ready = waiting.pop()
+        if ready:
+            order.append(number)
+        elif number not in seen:
+            seen.add(number)
+            waiting.append((number, True))
+            needed = [maker[name] for name in _needs(graph.node[number]) if name in maker]
+            waiting.extend((one, False) for one in reversed(needed))
+    return [graph.node[number] for number in order]
+
+
+def _needs(node: onnx.NodeProto) -> list[str]:
+    """Names that a node reads, those that graphs inside it read from outside included."""
+    inside = [name for body in bodies(node) for one in body.node for name in _needs(one)]
+    return [*node.input, *inside]
+
+
+def _content(tensor: onnx.TensorProto) -> bytes:
+    """A constant without its name."""
+    nameless = onnx.TensorProto()
+    nameless.CopyFrom(tensor)
+    nameless.name = ""
+    content: bytes = nameless.SerializeToString()
+    return content
+
+
+def _rename_nodes(nodes: Iterable[onnx.NodeProto], names: dict[str, str], numbers: Iterator[int]) -> None:
+    """Number nodes and tensors in the order in which they appear, those of graphs inside nodes included."""
+
+    def named(name: str) -> str:
+        if name and name not in names:
+            names[name] = f"t{next(numbers)}"
+        return names.get(name, name)
+
+    for node in nodes:
+        for tensors in (node.input, node.output):
+            tensors[:] = [named(name) for name in tensors]
+        node.name, node.doc_string = f"{node.op_type}_{node.output[0]}", ""
+        for body in bodies(node):
+            for entry in (*body.input, *body.initializer):
+                entry.name = named(entry.name)
+            _rename_nodes(body.node, names, numbers)
+            for entry in body.output:
+                entry.name = named(entry.name)
+            del body.value_info[:]
+
+
+def bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs inside a node, such as the body of a loop."""
+    single = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return [*single, *(inside for attribute in node.attribute for inside in attribute.graphs)]

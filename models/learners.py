@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bot.errors import BotError
+from bot.errors import BotError, ModelError
 from models.baselines import Baselines
 from models.calibration import fit_calibration, fit_return_scale
 from models.combination import Combination, Member
 from models.dataset import Dataset
 from models.export import LEAST_WINDOWS, compare, export_onnx, keras_bytes
-from models.fitting import FitOutcome, OnProgress, TrainingProgress, fit
+from models.fit_progress import OnProgress, TrainingProgress, for_part
+from models.fit_state import UnfinishedFits
+from models.fitting import FitOutcome, fit
 from models.forecaster import open_session
 from models.forest import fit_forest, forest_graph
-from models.graph_merge import merge_columns
+from models.graph_merge import mean_of, merge_columns
 from models.logit_graph import SCORE_SLOPE, base_rate_score, constant_graph, logit_graph
 from models.recipe import Recipe
 from models.recipe_sections import (
@@ -47,6 +49,7 @@ class Learned:
         history: How the fit went, as JSON values.
         keras_files: ``.keras`` files by name; none where there is no network.
         combination: Of an ensemble.
+        by_seed: Seed -> graph, where several were averaged.
     """
 
     graph: bytes
@@ -55,6 +58,12 @@ class Learned:
     keras_files: dict[str, bytes] = field(default_factory=dict)
     outputs: tuple[str, ...] | None = None
     combination: Combination | None = None
+    by_seed: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """The user ended the fit; what was best until then is here."""
+        return self.history.get("stopped_because") == "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Lesson:
         seconds: A monotonic clock.
         deadline: On that clock.
         tell: Told of progress.
+        unfinished: Where fits keep their states, to be gone on from; None keeps none.
     """
 
     data: Dataset
@@ -74,37 +84,93 @@ class Lesson:
     seconds: Callable[[], float]
     deadline: float
     tell: OnProgress
+    unfinished: UnfinishedFits | None = None
 
 
 def learn(recipe: Recipe, lesson: Lesson) -> Learned:
-    """Learn what the recipe says.
+    """Learn what the recipe says, once or with several seeds.
 
     Raises:
         DataError: A slice holds no labelled window.
-        ModelError: Training diverged, or the graph does not say what was learnt.
+        ModelError: Training diverged, the graph does not say what was learnt, or the user interrupted before
+            there was anything to keep.
     """
+    count = recipe.training.seeds
+    learned = _learn_once(recipe, lesson) if count == 1 else _learn_seeds(recipe, lesson, count)
+    if isinstance(recipe.architecture, EnsembleSection):
+        learned.combination = _combination(recipe, recipe.architecture, learned.graph, lesson)
+    return learned
+
+
+def _learn_seeds(recipe: Recipe, lesson: Lesson, count: int) -> Learned:
+    """Learn with each seed in an equal share of the time, and average; an interrupt keeps the seeds so far."""
+    first, began = recipe.training.seed, lesson.seconds()
+    learned: dict[int, Learned] = {}
+    for place, seed in enumerate(range(first, first + count), start=1):
+        training = recipe.training.model_copy(update={"seed": seed, "seeds": 1})
+        share = replace(
+            lesson,
+            deadline=began + (lesson.deadline - began) * place / count,
+            tell=for_part(lesson.tell, f"seed {seed}"),
+        )
+        learned[seed] = _learn_once(recipe.model_copy(update={"training": training}), share)
+        if learned[seed].interrupted:
+            break
+    files = {
+        name if seed == first else f"{name.removesuffix('.keras')}-seed{seed}.keras": content
+        for seed, one in learned.items()
+        for name, content in one.keras_files.items()
+    }
+    return Learned(
+        graph=mean_of([one.graph for one in learned.values()]),
+        difference=max(one.difference for one in learned.values()),
+        history=learned[first].history
+        | {"seeds": {str(seed): one.history for seed, one in learned.items() if seed != first}}
+        | ({"stopped_because": "interrupted"} if learned[seed].interrupted else {}),
+        keras_files=files,
+        outputs=learned[first].outputs,
+        by_seed={seed: one.graph for seed, one in learned.items()},
+    )
+
+
+def _learn_once(recipe: Recipe, lesson: Lesson) -> Learned:
+    """Learn with one seed."""
     if isinstance(recipe.architecture, EnsembleSection):
         return _learn_ensemble(recipe, recipe.architecture, lesson)
     if isinstance(recipe.architecture, ForestSection):
-        return _learn_forest(recipe, recipe.architecture, lesson.data)
+        return _learn_forest(recipe, recipe.architecture, lesson)
     return _learn_network(recipe, lesson)
 
 
 def _learn_network(recipe: Recipe, lesson: Lesson) -> Learned:
     """Fit with Keras, export, compare."""
     outcome = fit(
-        recipe, lesson.data, seconds=lesson.seconds, deadline=lesson.deadline, on_progress=lesson.tell
+        recipe,
+        lesson.data,
+        seconds=lesson.seconds,
+        deadline=lesson.deadline,
+        on_progress=lesson.tell,
+        file=None if lesson.unfinished is None else lesson.unfinished.file(recipe.digest()),
     )
     lesson.tell(TrainingProgress("export", outcome.best_epoch, recipe.training.max_epochs))
     graph, difference = export_onnx(outcome.model, _probe_windows(lesson.data, recipe.window))
     return Learned(graph, difference, _history(outcome), {"model.keras": keras_bytes(outcome.model)})
 
 
-def _learn_forest(recipe: Recipe, section: ForestSection, data: Dataset) -> Learned:
+def _learn_forest(recipe: Recipe, section: ForestSection, lesson: Lesson) -> Learned:
     """Fit trees on the windows' last rows."""
+    data = lesson.data
     ends = data.learnable(data.slices.train)[:: recipe.training.stride]
     rows = data.rows.scaled[ends]
-    forest = fit_forest(section, rows, data.target[ends, 0], seed=recipe.training.seed)
+    forest = fit_forest(
+        section,
+        rows,
+        data.target[ends, 0],
+        seed=recipe.training.seed,
+        on_trees=lambda done: lesson.tell(
+            TrainingProgress("trees", batch=done, batches=section.trees),
+        ),
+    )
     graph = forest_graph(forest, recipe.window, rows.shape[1])
     windows = _probe_windows(data, recipe.window)
     session = open_session(graph, threads=1, name="the exported forest")
@@ -114,31 +180,40 @@ def _learn_forest(recipe: Recipe, section: ForestSection, data: Dataset) -> Lear
 
 
 def _learn_ensemble(recipe: Recipe, section: EnsembleSection, lesson: Lesson) -> Learned:
-    """Learn every member, join their graphs, and calibrate each by itself."""
-    learned = [_learn_member(recipe, member, lesson) for member in section.members]
-    names = tuple(member.name for member in section.members)
-    graph = merge_columns([one.graph for one in learned])
+    """Learn every member and join their graphs."""
+    learned: dict[str, Learned] = {}
+    for member in section.members:
+        share = replace(lesson, tell=for_part(lesson.tell, member.name))
+        learned[member.name] = _learn_member(recipe, member, share)
+        if learned[member.name].interrupted and len(learned) < len(section.members):
+            raise ModelError(
+                f"training was interrupted at {member.name}: an ensemble is kept when all its members are trained; "
+                "the same command goes on from here"
+            )
+    interrupted = any(one.interrupted for one in learned.values())
+    return Learned(
+        graph=merge_columns([one.graph for one in learned.values()]),
+        outputs=tuple(learned),
+        difference=max(one.difference for one in learned.values()),
+        history={"members": {name: one.history for name, one in learned.items()}}
+        | ({"stopped_because": "interrupted"} if interrupted else {}),
+        keras_files={
+            f"{name}.keras": content for name, one in learned.items() for content in one.keras_files.values()
+        },
+    )
+
+
+def _combination(recipe: Recipe, section: EnsembleSection, graph: bytes, lesson: Lesson) -> Combination:
+    """How the members are put together, each calibrated by itself."""
     data = lesson.data
     calm = data.rows.volatility[data.learnable(data.slices.train)]
-    combination = Combination(
+    return Combination(
         combine=section.combine,
         members=_calibrated(recipe, section, graph, lesson),
         threshold=float(np.median(calm)),
         rate=section.rate,
         share=section.share,
         period_minutes=section.memory_minutes,
-    )
-    return Learned(
-        graph=graph,
-        outputs=names,
-        difference=max(one.difference for one in learned),
-        history={"members": {name: one.history for name, one in zip(names, learned, strict=True)}},
-        keras_files={
-            f"{name}.keras": content
-            for name, one in zip(names, learned, strict=True)
-            for content in one.keras_files.values()
-        },
-        combination=combination,
     )
 
 
@@ -151,7 +226,7 @@ def _learn_member(recipe: Recipe, member: MemberSection, lesson: Lesson) -> Lear
     if isinstance(architecture, BaseRateSection):
         score = base_rate_score(baselines.base_rate)
         return Learned(constant_graph(score, recipe.window, width), 0.0, {})
-    return learn(recipe.model_copy(update={"architecture": architecture}), lesson)
+    return _learn_once(recipe.model_copy(update={"architecture": architecture}), lesson)
 
 
 def _calibrated(recipe: Recipe, section: EnsembleSection, graph: bytes, lesson: Lesson) -> tuple[Member, ...]:
@@ -207,4 +282,5 @@ def _history(outcome: FitOutcome) -> dict[str, Any]:
         "windows_per_second": round(outcome.windows_per_second, 1),
         "train_windows": outcome.train_windows,
         "early_stop_windows": outcome.stop_windows,
+        "resumed_epochs": outcome.resumed_epochs,
     }

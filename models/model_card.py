@@ -46,20 +46,19 @@ def model_card(passport: ModelPassport, recipe_json: Table, report: Table, histo
         passport: What the model is made of.
         recipe_json: ``Recipe.to_json`` as a table.
         report: The evaluation on the test slice (``models.evaluation.evaluate``). ``calibration``, where there, is a
-            table of numbers, of which ``bins`` may be a list of rows.
-        history: How the fit went. ``seeds``, where there, is a list of seeds or of rows with a ``seed`` and metrics;
-            ``spread`` a table metric -> number or table of numbers.
+            table of numbers, of which ``bins`` may be a list of rows; ``seeds`` as ``models.seed_spread`` gives it.
+        history: How the fit went.
 
     Returns:
         Markdown that ends with a line break.
     """
     sections = [
         _heading(passport, recipe_json),
-        _section("Limits", _bullets(_limits(passport, report, history))),
+        _section("Limits", _bullets(_limits(passport, report))),
         _section("Data", _data(passport)),
         _section("Metrics", _metrics(report)),
         _section("Calibration", _calibration(report)),
-        _section("Seeds", _seeds(passport, history)),
+        _section("Seeds", _seeds(passport, report)),
         _section("Recipe", _recipe(passport, recipe_json)),
         _section("How it was made", _made(passport, history)),
     ]
@@ -76,7 +75,7 @@ def _heading(passport: ModelPassport, recipe: Table) -> str:
     return "\n\n".join([f"# {passport.model_id}", *([said] if said else []), what])
 
 
-def _limits(passport: ModelPassport, report: Table, history: Table) -> Iterable[str]:
+def _limits(passport: ModelPassport, report: Table) -> Iterable[str]:
     """What the figures do not say, in plain sentences; the verdict first."""
     verdict = _table(report.get("verdict")).get("sentence")
     yield f"**{verdict}**" if verdict else "**It was not judged: no test figures are stored with it.**"
@@ -101,7 +100,7 @@ def _limits(passport: ModelPassport, report: Table, history: Table) -> Iterable[
     yield f"It was not tested on other symbols than {symbols}, nor on candles of another exchange than those in the data."
     yield "Costs are not counted here: fees, spread, slippage and funding are for a backtest to charge."
     yield "Whoever picks the best of many models by these figures makes them too good: judge the pick on candles that no choice has looked at."
-    if not _several(history):
+    if not _several(report):
         yield f"It was trained with one seed ({passport.seed}): how far another seed would move the figures was not measured."
     yield "Candles beyond the range of the training data make it extrapolate."
 
@@ -195,19 +194,19 @@ def _calibration(report: Table) -> str:
     return "\n\n".join(parts) or "No calibration was measured."
 
 
-def _seeds(passport: ModelPassport, history: Table) -> str:
+def _seeds(passport: ModelPassport, report: Table) -> str:
     """Which seeds, and how far apart they came out."""
-    seeds = history.get("seeds") or [passport.seed]
-    rows = [row for row in seeds if isinstance(row, Mapping)]
-    named = [row.get("seed", NONE) if isinstance(row, Mapping) else row for row in seeds]
-    parts = [f"Seed{'s' if len(named) > 1 else ''}: {', '.join(str(seed) for seed in named)}."]
-    if rows:
-        parts.append(_rows_table(rows))
-    spread = _table(history.get("spread"))
-    if spread:
-        flat = [[_words(key), _number(value)] for key, value in _flat(spread)]
-        parts.append(_markdown(["spread over the seeds", "value"], flat))
-    return "\n\n".join(parts)
+    each = _table(_table(report.get("seeds")).get("each"))
+    if not each:
+        return f"Seed: {passport.seed}."
+    spread = _table(_table(report.get("seeds")).get("spread"))
+    words = f"Seeds: {', '.join(each)}. The model forecasts the mean of what they forecast; each by itself:"
+    rows = [{"seed": seed, **_table(figures)} for seed, figures in each.items()]
+    kinds = ("mean", "deviation", "lowest", "highest")
+    over = [
+        [_words(name), *(_number(_table(row).get(kind)) for kind in kinds)] for name, row in spread.items()
+    ]
+    return "\n\n".join([words, _rows_table(rows), _markdown(["over the seeds", *kinds], over)])
 
 
 def _recipe(passport: ModelPassport, recipe: Table) -> str:
@@ -234,18 +233,17 @@ def _made(passport: ModelPassport, history: Table) -> str:
         "seconds",
     )
     rows = [["trained (UTC)", _time(passport.created_at_ms)]]
-    epochs = history.get("epochs")
-    rows += [["epochs run", str(len(epochs))]] if isinstance(epochs, Sequence) else []
+    losses = _table(history.get("epochs")).get("loss")
+    rows += [["epochs run", str(len(losses))]] if losses else []
     rows += [[_words(name), _number(history[name])] for name in names if history.get(name) is not None]
     rows += [[f"SHA-256 of the {name}", f"`{digest}`"] for name, digest in sorted(passport.hashes.items())]
     rows += [[f"version of {name}", version] for name, version in sorted(passport.versions.items())]
     return _markdown(["", "value"], rows)
 
 
-def _several(history: Table) -> bool:
+def _several(report: Table) -> bool:
     """Whether more than one seed was trained."""
-    seeds = history.get("seeds")
-    return isinstance(seeds, Sequence) and len(seeds) > 1
+    return len(_table(_table(report.get("seeds")).get("each"))) > 1
 
 
 def _gain(report: Table, name: str) -> float | None:

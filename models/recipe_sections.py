@@ -272,6 +272,8 @@ class TrainingSection(Section):
         plateau: The falling learning rate; not beside ``cosine``.
         max_minutes: Training stops there and keeps the best checkpoint.
         stride: Every n-th training window is used; windows a minute apart share all rows but one.
+        seed: Of the first weights, the order of windows, dropout, a forest's draws.
+        seeds: So many models are trained, with this seed and those after it, and forecast their mean.
     """
 
     loss: Literal["huber", "mse", "binary_crossentropy", "multitask"] = "mse"
@@ -288,6 +290,7 @@ class TrainingSection(Section):
     cosine: CosineSection | None = None
     stride: PositiveInt = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    seeds: Annotated[int, Field(ge=1, le=32)] = 1
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TrainingSection:

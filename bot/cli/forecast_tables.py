@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bot.cli.data_tables import time_words
 
 if TYPE_CHECKING:
-    from models.fitting import TrainingProgress
+    from models.fit_progress import TrainingProgress
 
 _NAMES = {
     "model": "model",
@@ -74,6 +74,8 @@ def _footnotes(report: dict[str, Any]) -> Iterator[str]:
         f"{_number(model['calibration_slope'], '+.3f')} (1 is calibrated, less is too bold); "
         f"share of rises {_percent(report['share_up'])} %, in training {_percent(report['base_rate_train'])} %."
     )
+    if "seeds" in report:
+        yield _seeds_words(report["seeds"])
     if "legacy" in report:
         legacy, level = report["legacy"], report["price_level"]
         yield (
@@ -85,6 +87,17 @@ def _footnotes(report: dict[str, Any]) -> Iterator[str]:
         yield "IN SAMPLE: the model was made from candles of this time; this is its fit, not its forecast."
     if report.get("left_out"):
         yield f"{report['left_out']:,} windows from the time that the model was made from were left out."
+
+
+def _seeds_words(seeds: dict[str, Any]) -> str:
+    """What one seed alone would have brought."""
+    right = seeds["spread"].get("direction_accuracy", {})
+    gain = seeds["spread"].get("log_loss_gain_millinats", {})
+    return (
+        f"mean of the forecasts of {len(seeds['each'])} seeds ({', '.join(seeds['each'])}); each alone: right "
+        f"{_percent(right.get('lowest'))} … {_percent(right.get('highest'))} %, gain "
+        f"{_number(gain.get('lowest'), '+.2f')} … {_number(gain.get('highest'), '+.2f')}."
+    )
 
 
 @contextmanager
@@ -114,6 +127,8 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]
             )
             if state.phase == "epoch_ended" and not quiet:
                 console.print(f"{_phase(state)}: {_note(state)}", highlight=False, soft_wrap=True)
+            elif state.phase == "resumed" and not quiet:
+                console.print(f"{_phase(state)} (--restart begins anew)", highlight=False, soft_wrap=True)
             elif state.phase in {"features", "export", "evaluation"} and not quiet and not live:
                 console.print(_phase(state), highlight=False)
 
@@ -122,8 +137,15 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]
 
 def _phase(state: TrainingProgress) -> str:
     """Where the run stands, in words."""
-    words = {"features": "computing features", "export": "exporting to ONNX", "evaluation": "evaluating"}
-    return words.get(state.phase, f"epoch {state.epoch} of at most {state.epochs}")
+    words = {
+        "features": "computing features",
+        "resumed": f"going on after epoch {state.epoch} of an interrupted run",
+        "export": "exporting to ONNX",
+        "evaluation": "evaluating",
+        "trees": f"{state.batch} of {state.batches} trees",
+    }
+    said = words.get(state.phase, f"epoch {state.epoch} of at most {state.epochs}")
+    return f"{state.part}: {said}" if state.part else said
 
 
 def _note(state: TrainingProgress) -> str:

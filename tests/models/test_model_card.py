@@ -41,15 +41,19 @@ REPORT: dict[str, Any] = {
     "price_level": {"r2_model": 0.9829, "r2_persistence": 0.9819},
     "legacy": {"direction_accuracy": 0.5107, "direction_accuracy_persistence": 0.5141},
     "calibration": {"slope": 1.5, "samples": 1000, "bins": [{"said": 0.4, "came": 0.45, "count": 12}]},
+    "seeds": {
+        "each": {"1": {"direction_accuracy": 0.61}, "2": {"direction_accuracy": 0.59}},
+        "spread": {
+            "direction_accuracy": {"mean": 0.6, "deviation": 0.0141, "lowest": 0.59, "highest": 0.61},
+        },
+    },
     "verdict": {"edge": "not_shown", "sentence": "No edge shown: it includes none."},
 }
 HISTORY: dict[str, Any] = {
-    "epochs": [{"loss": 0.6}, {"loss": 0.5}],
+    "epochs": {"loss": [0.6, 0.5], "val_loss": [0.7, 0.6]},
     "best_epoch": 2,
     "stopped_because": "max_epochs",
     "train_windows": 12345,
-    "seeds": [{"seed": 1, "validation_loss": 0.5}, {"seed": 2, "validation_loss": 0.6}],
-    "spread": {"validation_loss": {"mean": 0.55, "deviation": 0.07}},
 }
 RECIPE = {
     "name": "tiny",
@@ -80,8 +84,9 @@ def test_the_card_says_all_that_is_known(passport: ModelPassport) -> None:
         "| R² of the price level | 0.9829 | 0.9819 |",
         "| slope | 1.5 |",
         "| 0.4 | 0.45 | 12 |",
-        "Seeds: 1, 2.",
-        "| validation loss.deviation | 0.07 |",
+        "Seeds: 1, 2. The model forecasts the mean of what they forecast; each by itself:",
+        "| right direction | 0.6 | 0.0141 | 0.59 | 0.61 |",
+        "| epochs run | 2 |",
         "| `target.kind` | scaled_return |",
         f"| SHA-256 of the scaler | `{passport.hashes['scaler']}` |",
         "| version of keras | 3.15.0 |",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from bot.errors import ConfigError, DataError, ModelError
 from bot.inference import predict_series
 from models.assessment import evaluate_artifact
-from models.fitting import TrainingProgress
+from models.fit_progress import TrainingProgress
 from models.forecaster import load_forecaster
 from models.recipe import load_recipe
 from models.registry import read_verified
@@ -70,8 +72,7 @@ def test_the_artifact_is_whole_and_tells_what_it_is_made_of(trained: TrainedMode
     passport, contents = read_verified(trained.folder)
     assert set(contents) == {
         "model.onnx", "model.keras", "scaler.json", "calibration.json", "baselines.json", "recipe.json",
-        "metrics.json",
-        "model_card.md", "training_history.json", "training_history.png",
+        "metrics.json", "model_card.md", "predictions.parquet", "training_history.json", "training_history.png",
     }  # fmt: skip
     assert set(passport.hashes) == {"data", "code", "config", "scaler"}
     assert passport.symbols == ("A/Y", "X/Y")
@@ -137,20 +138,94 @@ def fit_small(folder: Path, **options) -> TrainedModel:
     return train(recipe, series, folder, **(settings | options))
 
 
-def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
-    """Two runs with one seed have the same losses and weights; another seed has others."""
-    import keras
+def graph(trained: TrainedModel) -> bytes:
+    """The bytes that trade."""
+    return (trained.folder / "model.onnx").read_bytes()
 
-    def weights(trained: TrainedModel) -> np.ndarray:
-        model = keras.models.load_model(trained.folder / "model.keras")
-        return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Two runs with one seed have the same losses and graphs to the byte; another seed has others."""
     first, again, other = (
         fit_small(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert first.history["epochs"] == again.history["epochs"]
-    np.testing.assert_array_equal(weights(first), weights(again))
-    assert not np.array_equal(weights(first), weights(other))
+    assert first.model_id == again.model_id
+    assert graph(first) == graph(again)
+    assert graph(first) != graph(other)
+
+
+def test_the_predictions_of_the_test_slice_are_part_of_the_artifact(trained: TrainedModel) -> None:
+    """They are those that the model makes on the same candles, and as many as were evaluated."""
+    table = pq.read_table(trained.folder / "predictions.parquet")
+    assert table.num_rows == trained.report["samples"]
+    assert table.schema.metadata[b"model_id"].decode() == trained.model_id
+    frame = table.to_pandas()
+    for seed, symbol in ((1, "X/Y"), (2, "A/Y")):
+        found = predict_series(trained.folder, symbol, planted_candles(9000, seed=seed))
+        own = frame[frame["symbol"] == symbol].set_index("ts")["expected_return"]
+        live = dict(zip(found.ts.tolist(), found.expected_return.tolist(), strict=True))
+        both = own.index.intersection(list(live))
+        assert len(both) > 1000
+        assert own[both].to_dict() == {ts: live[ts] for ts in both}
+
+
+class Killed(BaseException):
+    """What ends a process without asking it."""
+
+
+def stopper(epoch: int, how: type[BaseException]):
+    """Ends a run at the first batch of an epoch."""
+
+    def hook(event: TrainingProgress) -> None:
+        if event.phase == "batch" and event.epoch == epoch:
+            raise how
+
+    return hook
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, Killed])
+def test_the_same_command_goes_on_where_a_run_was_stopped(tmp_path: Path, how: type[BaseException]) -> None:
+    """After Ctrl-C or a kill in the fourth epoch a second start begins with it, and ends with the bytes of one run."""
+    whole = fit_small(tmp_path / "whole", max_epochs=5)
+    with contextlib.suppress(Killed):
+        first = fit_small(tmp_path / "parts", max_epochs=5, on_progress=stopper(4, how), created_at_ms=1)
+        assert first.history["stopped_because"] == "interrupted"
+    assert len(list((tmp_path / "parts" / ".unfinished").glob("*.npz"))) == 1
+    told: list[TrainingProgress] = []
+    second = fit_small(tmp_path / "parts", max_epochs=5, on_progress=told.append)
+    assert [(event.phase, event.epoch) for event in told if event.phase in {"resumed", "epoch_started"}] == [
+        ("resumed", 3),
+        ("epoch_started", 4),
+        ("epoch_started", 5),
+    ]
+    assert second.history["epochs"] == whole.history["epochs"]
+    assert graph(second) == graph(whole)
+    assert not (tmp_path / "parts" / ".unfinished").exists()
+
+
+def test_a_run_that_shall_not_go_on_begins_anew(tmp_path: Path) -> None:
+    """Without resuming, the state of an interrupted run is forgotten."""
+    fit_small(tmp_path, max_epochs=5, on_progress=stopper(2, KeyboardInterrupt), created_at_ms=1)
+    told: list[TrainingProgress] = []
+    anew = fit_small(tmp_path, max_epochs=5, on_progress=told.append, resume=False)
+    assert "resumed" not in {event.phase for event in told}
+    assert anew.history["resumed_epochs"] == 0
+
+
+def test_several_seeds_are_averaged_and_their_spread_reported(tmp_path: Path) -> None:
+    """The graph gives the mean of the seeds' own graphs, and the report what each of them was worth."""
+    several = fit_small(tmp_path / "all", seed=5, seeds=2)
+    singles = [fit_small(tmp_path / str(seed), seed=seed) for seed in (5, 6)]
+    assert sorted(several.report["seeds"]["each"]) == ["5", "6"]
+    for one, seed in zip(singles, ("5", "6"), strict=True):
+        figures = one.report["forecasts"]["model"]
+        assert several.report["seeds"]["each"][seed]["direction_accuracy"] == figures["direction_accuracy"]
+    spread = several.report["seeds"]["spread"]["direction_accuracy"]
+    assert spread["lowest"] <= spread["mean"] <= spread["highest"]
+    windows = np.random.default_rng(5).normal(size=(50, 60, 20)).astype(np.float32)
+    own = [load_forecaster(one.folder).infer(windows) for one in singles]
+    np.testing.assert_allclose(load_forecaster(several.folder).infer(windows), sum(own) / 2, atol=1e-6)
+    assert {"model.keras", "model-seed6.keras"} <= {entry.name for entry in several.folder.iterdir()}
 
 
 def test_the_time_limit_keeps_what_was_learnt(tmp_path: Path) -> None:
@@ -163,20 +238,12 @@ def test_the_time_limit_keeps_what_was_learnt(tmp_path: Path) -> None:
 
 def test_an_interrupt_keeps_the_best_epoch(tmp_path: Path) -> None:
     """Ctrl-C in the third epoch stores the best of the first two; in the first there is nothing to keep."""
-
-    def interrupt(epoch: int):
-        def hook(event: TrainingProgress) -> None:
-            if event.phase == "batch" and event.epoch == epoch:
-                raise KeyboardInterrupt
-
-        return hook
-
-    trained = fit_small(tmp_path / "third", max_epochs=9, on_progress=interrupt(3))
+    trained = fit_small(tmp_path / "third", max_epochs=9, on_progress=stopper(3, KeyboardInterrupt))
     assert trained.history["stopped_because"] == "interrupted"
     assert len(trained.history["epochs"]["val_loss"]) == 2
     read_verified(trained.folder)
     with pytest.raises(ModelError, match="interrupted before the first epoch"):
-        fit_small(tmp_path / "first", on_progress=interrupt(1))
+        fit_small(tmp_path / "first", on_progress=stopper(1, KeyboardInterrupt))
     assert not (tmp_path / "first").exists()
 
 
