@@ -6,6 +6,7 @@ drawn, with every symbol in them, since symbols move together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,19 +48,91 @@ def block_interval(
         None when the values span fewer than two blocks.
     """
     present = np.isfinite(values)
-    minutes, place = np.unique(ts[present], return_inverse=True)
+    kept = values[present]
+    totals = block_totals(ts[present], [kept, np.ones(len(kept))], block=block, draws=draws, seed=seed)
+    if totals is None:
+        return None
+    return Interval(float(kept.sum() / len(kept)), *bounds(totals[:, 0] / totals[:, 1]))
+
+
+def block_totals(
+    ts: npt.NDArray[np.int64],
+    columns: Sequence[Floats],
+    *,
+    block: int,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Floats | None:
+    """Sums of some columns over each resample, for whatever can be made of sums: means, slopes, correlations.
+
+    The same minutes, block and seed give the same resamples, whatever the columns: what is made of two calls is
+    paired.
+
+    Args:
+        ts: int64 [n], the minute of each value, ms, in any order and with repeats.
+        columns: k times float64 [n], finite.
+        block: Length of a block, in minutes that have values.
+        draws: How many resamples.
+        seed: Same seed, same resamples.
+
+    Returns:
+        float64 [draws, k]; None when the minutes span fewer than two blocks.
+    """
+    minutes, place = np.unique(ts, return_inverse=True)
     length = len(minutes)
     if length < 2 * block:
         return None
-    sums = np.bincount(place, weights=values[present], minlength=length)
-    counts = np.bincount(place, minlength=length).astype(np.float64)
-    # Twice around, so that a block may run over the end; a block's total is a difference of two prefixes.
-    sum_prefix = np.concatenate([[0.0], np.cumsum(np.concatenate([sums, sums[:block]]))])
-    count_prefix = np.concatenate([[0.0], np.cumsum(np.concatenate([counts, counts[:block]]))])
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, length, size=(draws, -(-length // block)))
-    totals = (sum_prefix[starts + block] - sum_prefix[starts]).sum(axis=1)
-    sizes = (count_prefix[starts + block] - count_prefix[starts]).sum(axis=1)
+    starts = _starts(length, block, draws, seed)
+    totals = np.empty((draws, len(columns)))
+    for number, column in enumerate(columns):
+        sums = np.bincount(place, weights=column, minlength=length)
+        # Twice around, so that a block may run over the end; a block's total is a difference of two prefixes.
+        prefix = np.concatenate([[0.0], np.cumsum(np.concatenate([sums, sums[:block]]))])
+        totals[:, number] = (prefix[starts + block] - prefix[starts]).sum(axis=1)
+    return totals
+
+
+def block_weights(
+    ts: npt.NDArray[np.int64], *, block: int, draws: int, seed: int = SEED
+) -> Iterator[Floats] | None:
+    """How often each value is drawn, one resample after the other: for what cannot be made of sums, such as ranks.
+
+    Only one resample exists at a time. The first ``draws`` resamples are those of ``block_totals`` with as many.
+
+    Args:
+        ts: int64 [n], the minute of each value, ms, in any order and with repeats.
+        block: Length of a block, in minutes that have values.
+        draws: How many resamples.
+        seed: Same seed, same resamples.
+
+    Returns:
+        float64 [n] each time, whole numbers; None when the minutes span fewer than two blocks.
+    """
+    minutes, place = np.unique(ts, return_inverse=True)
+    length = len(minutes)
+    if length < 2 * block:
+        return None
+    starts = _starts(length, block, draws, seed)
+    return (_times_drawn(row, length, block)[place] for row in starts)
+
+
+def bounds(values: Floats) -> tuple[float, float]:
+    """The 95 % interval that resampled values span."""
     tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(totals / sizes, [tail, 1.0 - tail])
-    return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+    low, high = np.quantile(values, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def _starts(length: int, block: int, draws: int, seed: int) -> npt.NDArray[np.int64]:
+    """Where the blocks of each resample begin, int64 [draws, blocks]."""
+    return np.random.default_rng(seed).integers(0, length, size=(draws, -(-length // block)))
+
+
+def _times_drawn(starts: npt.NDArray[np.int64], length: int, block: int) -> Floats:
+    """How often each of ``length`` minutes lies in one of the blocks."""
+    steps = np.bincount(starts, minlength=length + block).astype(np.float64)
+    steps[block:] -= np.bincount(starts, minlength=length)
+    covered = np.cumsum(steps)
+    covered[:block] += covered[length:]
+    drawn: Floats = covered[:length]
+    return drawn

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from backtests.inputs import BacktestInput, PredictionColumns
     from bot.core.market import Symbol
+    from bot.core.signal import Strategy
     from bot.settings.model import Settings
     from models.candle_arrays import CandleArrays
     from models.passport import ModelPassport
@@ -96,18 +97,53 @@ def prepare(wishes: Wishes) -> Prepared:
         DataError: Candles, predictions or funding rates are refused.
         ModelError: The model is refused.
     """
-    from backtests.inputs import BacktestInput
-    from backtests.side_files import instruments_of, read_funding
-    from bot.core.engine import EngineConfig
+    # The strategy is checked first: a wrong parameter shall not wait for a year of candles to be read.
+    rules = _rules(wishes)
+    candles = _candles(wishes)
+    predictions, warnings = _predictions(wishes, candles)
+    folder = _model_folder(wishes) if wishes.predictions is None and wishes.seed is None else None
+    return _assembled(wishes, rules, candles, predictions, warnings, folder)
+
+
+def prepare_on(wishes: Wishes, candles: Mapping[Symbol, CandleArrays]) -> Prepared:
+    """A backtest on candles that are read already, without predictions; the errors are those of ``prepare``."""
+    return _assembled(wishes, _rules(wishes), candles, {}, [], None)
+
+
+class _Rules(NamedTuple):
+    """What a run is played by."""
+
+    settings: Settings
+    name: str
+    parameter_set: str
+    parameters: dict[str, Any]
+    make_strategy: Callable[[Symbol], Strategy]
+
+
+def _rules(wishes: Wishes) -> _Rules:
     from strategies import strategy_factory
 
     overrides, parameters = split_changes(wishes.changes)
     settings = _settings(wishes, overrides)
     name, parameter_set, parameters = _strategy(wishes, settings, parameters)
-    # The strategy is checked first: a wrong parameter shall not wait for a year of candles to be read.
-    make_strategy = strategy_factory(name, parameter_set=parameter_set, overrides=parameters)
-    candles = _candles(wishes)
-    predictions, warnings = _predictions(wishes, candles)
+    factory = strategy_factory(name, parameter_set=parameter_set, overrides=parameters)
+    return _Rules(settings, name, parameter_set, parameters, factory)
+
+
+def _assembled(
+    wishes: Wishes,
+    rules: _Rules,
+    candles: Mapping[Symbol, CandleArrays],
+    predictions: Mapping[Symbol, PredictionColumns],
+    warnings: list[str],
+    folder: Path | None,
+) -> Prepared:
+    """Rules, candles and predictions put together."""
+    from backtests.inputs import BacktestInput
+    from backtests.side_files import instruments_of, read_funding
+    from bot.core.engine import EngineConfig
+
+    settings = rules.settings
     costs = settings.costs.to_core()
     funding, more = read_funding(wishes.funding, candles, costs.funding_rate)
     config = EngineConfig(
@@ -118,12 +154,11 @@ def prepare(wishes: Wishes) -> Prepared:
         sizing=settings.sizing.to_core(),
         starting_cash=settings.account.starting_cash,
     )
-    data = BacktestInput(candles, predictions, config, make_strategy, funding)
-    shown = name if ":" in name else f"{name}:{parameter_set}"
-    chosen = {"name": name, "parameter_set": parameter_set, "parameters": parameters}
+    data = BacktestInput(candles, predictions, config, rules.make_strategy, funding)
+    shown = rules.name if ":" in rules.name else f"{rules.name}:{rules.parameter_set}"
+    chosen = {"name": rules.name, "parameter_set": rules.parameter_set, "parameters": rules.parameters}
     settings = settings.model_copy(update={"strategy": settings.strategy.model_copy(update=chosen)})
-    folder = _model_folder(wishes) if wishes.predictions is None and wishes.seed is None else None
-    return Prepared(data, settings, shown, parameters, [*warnings, *more], folder)
+    return Prepared(data, settings, shown, rules.parameters, [*warnings, *more], folder)
 
 
 def split_changes(changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

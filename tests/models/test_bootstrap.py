@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.bootstrap import block_interval, block_minutes
+from models.bootstrap import block_interval, block_minutes, block_totals, block_weights
 
 MINUTE_MS = 60_000
 
@@ -63,3 +63,24 @@ def test_too_short_a_sample_has_no_interval() -> None:
 def test_blocks_are_longer_than_labels() -> None:
     """A block is four hours, or five horizons where that is more."""
     assert (block_minutes(15), block_minutes(60)) == (240, 300)
+
+
+def test_weights_and_totals_are_of_the_same_resamples() -> None:
+    """Sums by drawn weights equal the totals of the same draws, and every draw holds whole blocks."""
+    rng = np.random.default_rng(4)
+    ts = np.concatenate([minutes(1000), minutes(700)])
+    columns = [rng.normal(size=1700), np.ones(1700)]
+    totals = block_totals(ts, columns, block=90, draws=20)
+    weights = block_weights(ts, block=90, draws=20)
+    assert totals is not None
+    assert weights is not None
+    for drawn, total in zip(weights, totals, strict=True):
+        assert drawn[:1000].sum() == 90 * 12
+        np.testing.assert_array_equal(drawn[:700], drawn[1000:])
+        np.testing.assert_allclose([column @ drawn for column in columns], total, rtol=1e-9, atol=1e-9)
+
+
+def test_too_few_minutes_are_not_drawn() -> None:
+    """Fewer than two blocks give neither totals nor weights."""
+    assert block_totals(minutes(479), [np.ones(479)], block=240) is None
+    assert block_weights(minutes(479), block=240, draws=5) is None

@@ -1,0 +1,185 @@
+"""``bot compare``: several models beside the baselines of their horizons, on the same candles, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.train import CandlesOption, JsonOption, RootOption, default_models_root, moment_ms, read_series
+from bot.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from models.candle_arrays import CandleArrays
+    from models.recipe import Recipe
+
+DAY_MS = 86_400_000
+LEAST_DAYS = 2
+TEST_SHARE = 0.25
+"""Without --test-from, the last so much of the time is compared on, in whole days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Candles cut at the first moment that is compared on.
+
+    Attributes:
+        test_from_ms: That moment, ms UTC.
+        whole: Candles of each symbol.
+        before: Those that models and baselines are made from.
+        after: Those that they are compared on.
+    """
+
+    test_from_ms: int
+    whole: dict[str, CandleArrays]
+    before: dict[str, CandleArrays]
+    after: dict[str, CandleArrays]
+
+
+def compare(
+    candles: CandlesOption,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="Recipe to train and compare; may be repeated (default: all, unless --model is given).",
+        ),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="ID", help="Stored model to compare as it is; may be repeated."),
+    ] = None,
+    test_from: Annotated[
+        str | None,
+        typer.Option(
+            "--test-from",
+            metavar="DATE",
+            help="Train on the candles before, compare on those from then on (default: the last quarter).",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-for", metavar="RECIPE:KEY=VALUE", help="Change a field of one recipe; may be repeated."
+        ),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", min=0.01, help="Stop each training after so long."),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy", metavar="NAME", help="name, name:set, or your own package.module:factory."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for models and results; a second start goes on there (default: BOT_STATE_DIR/comparison).",
+        ),
+    ] = None,
+    write_docs: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-docs",
+            metavar="FILE",
+            help="Put the tables between the comparison marks of a Markdown file.",
+        ),
+    ] = None,
+    models_root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train recipes on older candles, compare them and stored models on newer ones, beside baselines.
+
+    A second start with the same --out trains only what is missing.
+
+    Example: bot compare --recipe scalping --recipe forest --candles binance-BTCUSDT-1m-2024.parquet --test-from 2024-07-01
+    """
+    from bot.cli.backtest_input import Wishes, prepare_on
+    from bot.cli.compare_models import chosen_recipes, reused_or_trained
+    from bot.cli.compare_report import check_marks, markdown, print_comparison, store
+    from bot.cli.compare_work import Entry, compare_entries
+    from bot.cli.data_tables import print_json
+    from models.registry import resolve
+
+    # What is wrong with the words is said before hours of training.
+    chosen = chosen_recipes(recipes or (), changes or (), all_of_them=not recipes and not models)
+    if write_docs is not None:
+        check_marks(write_docs)
+    folders = [resolve(models_root or default_models_root(), name) for name in models or ()]
+    split = _split(candles, test_from)
+    money = prepare_on(Wishes(strategy=strategy), split.after)
+    target = out or default_models_root().parent / "comparison"
+    entries = [Entry(recipe.name, None, recipe) for recipe in chosen]
+    entries += [Entry(folder.name, folder, None) for folder in folders]
+    _refuse_twins(chosen, [folder.name for folder in folders])
+    ready = [
+        entry
+        if entry.recipe is None
+        else Entry(
+            entry.name,
+            reused_or_trained(
+                entry.recipe, split.before, target / "models", max_minutes=max_minutes, quiet=as_json
+            ),
+            None,
+        )
+        for entry in entries
+    ]
+    document = compare_entries(ready, split, money, target, quiet=as_json)
+    store(target, document)
+    if write_docs is not None:
+        check_marks(write_docs, put=markdown(document))
+    if as_json:
+        print_json(document)
+        return
+    print_comparison(document)
+    typer.echo(f"comparison.json and comparison.md are in {target}")
+
+
+def _refuse_twins(recipes: list[Recipe], models: list[str]) -> None:
+    """Two entries of one name could not be told apart."""
+    names = [recipe.name for recipe in recipes] + models
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice; give each recipe its own name, and each model once")
+
+
+def _split(tapes: list[str], test_from: str | None) -> Split:
+    """Read the candles and cut them.
+
+    Raises:
+        DataError: There is nothing before or too little from the cut on.
+        UsageError: The date cannot be read.
+    """
+    from bot.cli.data_tables import time_words
+
+    series = read_series(tapes, None, None)
+    begin = min(int(arrays.ts[0]) for arrays in series.values())
+    end = max(int(arrays.ts[-1]) for arrays in series.values())
+    default = int(begin + (end - begin) * (1.0 - TEST_SHARE)) // DAY_MS * DAY_MS
+    cut = moment_ms("--test-from", test_from, default)
+    before = {name: arrays.between(-(2**62), cut) for name, arrays in series.items()}
+    after = {name: arrays.between(cut, 2**62) for name, arrays in series.items()}
+    for name, arrays in series.items():
+        if not len(before[name]):
+            raise DataError(
+                f"{name}: the candles begin on {time_words(int(arrays.ts[0]))}, not before --test-from "
+                f"{time_words(cut)}: there is nothing to train on"
+            )
+        if not len(after[name]):
+            raise DataError(
+                f"{name}: the candles end on {time_words(int(arrays.ts[-1]))}, before --test-from "
+                f"{time_words(cut)}: there is nothing to compare on"
+            )
+    if end - cut < LEAST_DAYS * DAY_MS:
+        raise DataError(
+            f"the candles end {(end - cut) / DAY_MS:.1f} days after --test-from {time_words(cut)}; a comparison "
+            f"needs at least {LEAST_DAYS} days, and tells little below a month"
+        )
+    return Split(cut, series, before, after)
