@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "verify-parity": CommandEntry(
         "bot.cli.backtest", "verify_parity", "Prove that every driver decides the same on a tape."
     ),
+    "compare": CommandEntry("bot.cli.compare", "compare", "Models beside baselines on the same candles."),
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
     "evaluate": CommandEntry("bot.cli.train", "evaluate", "Measure a model's forecasts beside baselines."),
     "predict": CommandEntry("bot.cli.train", "predict", "Write a model's predictions to a file."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 import typer
 
 from bot.cli import train_options as options
+from bot.cli import train_tracking as tracking
 from bot.errors import DataError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -73,13 +74,33 @@ def train(
         typer.Option("--max-minutes", min=0.01, help="Stop after so long and keep the best epoch."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the recipe's.")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            min=1,
+            max=32,
+            help="Train so many models by seeds that follow one another, average their forecasts, report the spread.",
+        ),
+    ] = None,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Begin anew where an interrupted run of the same kind could be gone on with."
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder of models (default: BOT_STATE_DIR/models)."),
     ] = None,
+    tensorboard: tracking.TensorBoardDir = None,
+    mlflow: tracking.MlflowUri = None,
+    mlflow_experiment: tracking.MlflowExperiment = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model by a recipe and print its forecasts' quality beside baselines. Ctrl-C keeps the best epoch.
+    """Train a model by a recipe and print its forecasts' quality beside baselines.
+
+    Ctrl-C keeps the best epoch; the same command then goes on after the last whole epoch, as it does after a crash.
 
     Example: bot train --recipe scalping --candles binance-BTCUSDT-1m-2024.parquet --from 2024-01-01 --to 2024-07-01
     """
@@ -91,8 +112,11 @@ def train(
     from bot.cli.forecast_tables import print_report, training_bar
     from bot.clock import monotonic_ns, wall_ms
     from models.recipe import load_recipe
+    from models.run_tracking import run_facts, tracked_run
     from models.training import train as train_model
+    from models.training import with_training
 
+    told = tracking.trackers(tensorboard, mlflow, mlflow_experiment)
     shorthands = options.Shorthands(sequence_length, horizon, batch_size, units, dropout, learning_rate)
     chosen = load_recipe(recipe, [*shorthands.overrides(recipe), *(changes or ())])
     if options.takes_files(candles, symbols, exchange, store):
@@ -100,18 +124,21 @@ def train(
     else:
         bounds = moment_ms("--from", since, None), moment_ms("--to", until, None)
         series = stored_series(symbols or [], exchange, store, *bounds)
-    with training_bar(quiet=as_json) as show:
-        trained = train_model(
-            chosen,
-            series,
-            out or default_models_root(),
-            created_at_ms=wall_ms(),
-            monotonic_ns=monotonic_ns,
-            max_epochs=epochs,
-            max_seconds=None if max_minutes is None else max_minutes * 60.0,
-            seed=seed,
-            on_progress=show,
-        )
+    max_seconds = None if max_minutes is None else max_minutes * 60.0
+    chosen = with_training(chosen, max_epochs=epochs, max_seconds=max_seconds, seed=seed, seeds=seeds)
+    began, warnings = wall_ms(), tracking.Warnings()
+    with tracked_run(told, run_facts(chosen, series, began), warnings.say) as run:
+        with training_bar(quiet=as_json) as show:
+            trained = train_model(
+                chosen,
+                series,
+                out or default_models_root(),
+                created_at_ms=began,
+                monotonic_ns=monotonic_ns,
+                resume=not restart,
+                on_progress=run.beside(show),
+            )
+        places = run.finished(trained)
     if as_json:
         print_json(
             {
@@ -119,11 +146,16 @@ def train(
                 "folder": str(trained.folder),
                 "training": trained.history,
                 "report": trained.report,
+                "tracking": places,
+                "warnings": warnings,
             }
         )
         return
     print_report(trained.report)
     typer.echo(f"{trained.model_id} is stored in {trained.folder}")
+    if trained.history.get("stopped_because") == "interrupted":
+        typer.echo("It is the best epoch until you interrupted; the same command goes on from there.")
+    tracking.print_places(places)
 
 
 def evaluate(
@@ -246,15 +278,15 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {
-        "ts": pa.array(np.concatenate([one.ts for one in found])),
-        "expected_return": pa.array(np.concatenate([one.expected_return for one in found])),
-        "probability_up": pa.array(np.concatenate([one.probability_up for one in found])),
-        "symbol": pa.array([one.symbol for one in found for _ in range(len(one.ts))]).dictionary_encode(),
-    }
-    columns["symbol"] = columns["symbol"].cast(pa.string())
-    about = {"model_id": found[0].model_id, "horizon_minutes": str(found[0].horizon_minutes)}
-    table = pa.table(columns).replace_schema_metadata(about)
+    from models.predictions_table import about_model, predictions_table
+
+    table = predictions_table(
+        np.concatenate([one.ts for one in found]),
+        np.concatenate([one.expected_return for one in found]),
+        np.concatenate([one.probability_up for one in found]),
+        {one.symbol: len(one.ts) for one in found},
+        about_model(found[0].model_id, found[0].horizon_minutes),
+    )
     workpiece = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
