@@ -246,6 +246,12 @@ class TrendAndDirection(_Plain):
         expected = _from_score(trend_to_score(raw[:, 0]), volatility, self.horizon).expected_return
         return Decoded(expected, (raw[:, 2] - raw[:, 1]) * PROBIT_OF_LOGIT)
 
+    def log_path(self, raw: Floats, volatility: Floats) -> Floats:
+        """Log returns from the last close to the short and to the long horizon, float64 [n, 2]."""
+        spans = ((0, self.horizon), (3, self.second_horizon))
+        points = [_from_score(trend_to_score(raw[:, place]), volatility, span) for place, span in spans]
+        return np.column_stack([point.expected_return for point in points])
+
 
 _MAKERS: dict[str, Callable[[int, Mapping[str, float]], Target]] = {
     ScaledReturn.kind: lambda horizon, _: ScaledReturn(horizon),

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.cli.model_inspection import inspect
 from bot.cli.train import JsonOption, RootOption, default_models_root
 
-app = typer.Typer(no_args_is_help=True, help="List, show, verify, promote and export models.")
+app = typer.Typer(no_args_is_help=True, help="List, show, verify, inspect, promote and export models.")
 
 ModelArgument = Annotated[
     str | None,
@@ -138,6 +139,9 @@ def verify(model: ModelArgument = None, models_root: RootOption = None, as_json:
     typer.echo(
         f"{passport.model_id} is whole: {len(passport.files)} files are as the passport says, the graph runs"
     )
+
+
+app.command()(inspect)
 
 
 @app.command()
