@@ -148,7 +148,7 @@ class BatchRecord:
         equity: After it, quote currency.
         cash: After it, quote currency.
         exposure: Notional held after it, quote currency.
-        snapshot: The engine after it, as JSON values.
+        snapshot: The engine after it, as JSON values, and under ``inputs`` what the predictor counted.
     """
 
     closed_at_ms: int
@@ -173,6 +173,9 @@ class Journal(Protocol):
 
     def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
         """Append an event that is not a batch (a start, a stop, a revision, a gap)."""
+
+    def rest(self) -> None:
+        """Do between two batches what would only delay one."""
 
     def snapshot(self) -> dict[str, Any] | None:
         """The engine's last snapshot; None when nothing was committed yet."""

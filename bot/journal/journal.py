@@ -15,8 +15,11 @@ from bot.core.market import Candle, Symbol
 from bot.core.orders import Accepted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
 from bot.core.records import report_to_json
 from bot.errors import StorageError
-from bot.journal.schema import connect, migrate
+from bot.journal.schema import connect, lengthen_log, migrate, start_log_over
 from bot.ports import BatchRecord
+
+REST_COMMITS = 64
+"""Batches between two tidyings; each takes some pages of the log."""
 
 
 class SqliteJournal:
@@ -36,8 +39,10 @@ class SqliteJournal:
         except OSError as error:
             raise StorageError(f"the folder {path.parent} can't be made: {error.strerror}") from error
         self._db = connect(str(path))
+        self._commits = 0
         with self._mapped():
             migrate(self._db, str(path))
+            lengthen_log(self._db)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -56,7 +61,9 @@ class SqliteJournal:
     def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
         """Append an event that is not a batch."""
         with self._transaction():
-            self._append(kind, at_ms, fields)
+            self._db.execute(
+                "INSERT INTO notes (kind, at_ms, payload) VALUES (?,?,?)", (kind, at_ms, orjson.dumps(fields))
+            )
 
     def commit(self, record: BatchRecord) -> None:
         """Store a batch: the event, what is derived from it, and the engine's snapshot, whole or not at all."""
@@ -74,17 +81,18 @@ class SqliteJournal:
             ],
         }
         with self._transaction():
-            self._append("batch", closed_at_ms, payload)
+            self._db.execute("INSERT INTO batches VALUES (?,?)", (closed_at_ms, orjson.dumps(payload)))
             self._store_candles(record)
             for decision in record.decisions:
                 for order in decision.approved:
                     self._store_order(order.intent, OrderState.SENT)
             self._store_reports(record.reports)
-            self._db.executemany(
-                "INSERT INTO trades (symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price, quantity,"
-                " fees, funding, pnl, exit_reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                record.trades,
-            )
+            if record.trades:
+                self._db.executemany(
+                    "INSERT INTO trades (symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price,"
+                    " quantity, fees, funding, pnl, exit_reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                    record.trades,
+                )
             self._db.execute(
                 "INSERT OR REPLACE INTO equity VALUES (?,?,?,?)",
                 (closed_at_ms, record.equity, record.cash, record.exposure),
@@ -94,15 +102,17 @@ class SqliteJournal:
                 (closed_at_ms, orjson.dumps(record.snapshot)),
             )
 
+    def rest(self) -> None:
+        """Tidy up between two batches, when nothing waits: keep the log short."""
+        self._commits += 1
+        if self._commits % REST_COMMITS == 0:
+            with self._mapped():
+                start_log_over(self._db)
+
     def store_warm_up(self, candles: Sequence[Candle]) -> None:
         """Keep candles that were read as history before the first decision, so that a restart has them."""
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO candles VALUES (?,?,?,?,?,?,?,'history')", candles)
-
-    def _append(self, kind: str, at_ms: int, payload: Mapping[str, Any]) -> None:
-        self._db.execute(
-            "INSERT INTO events (kind, at_ms, payload) VALUES (?,?,?)", (kind, at_ms, orjson.dumps(payload))
-        )
 
     def _store_candles(self, record: BatchRecord) -> None:
         self._db.executemany(

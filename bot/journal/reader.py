@@ -64,15 +64,13 @@ class JournalReader:
 
     def batches(self, since_ms: int = 0) -> Iterator[StoredBatch]:
         """Every batch in order of time."""
-        query = "SELECT at_ms, payload FROM events WHERE kind = 'batch' AND at_ms >= ? ORDER BY seq"
+        query = "SELECT closed_at_ms, payload FROM batches WHERE closed_at_ms >= ? ORDER BY closed_at_ms"
         for at_ms, payload in self._db.execute(query, (since_ms,)):
             yield _batch(at_ms, payload)
 
     def batch(self, closed_at_ms: int) -> StoredBatch:
         """The batch of the candles that closed at this time; DataError when there is none."""
-        rows = self._rows(
-            "SELECT at_ms, payload FROM events WHERE kind = 'batch' AND at_ms = ?", closed_at_ms
-        )
+        rows = self._rows("SELECT closed_at_ms, payload FROM batches WHERE closed_at_ms = ?", closed_at_ms)
         if not rows:
             raise DataError(f"the journal {self.path} holds no candles that closed at {closed_at_ms}")
         return _batch(*rows[0])
@@ -124,13 +122,13 @@ class JournalReader:
 
     def counts(self) -> dict[str, int]:
         """How many rows each table has."""
-        tables = ("events", "candles", "orders", "fills", "trades")
+        tables = ("batches", "notes", "candles", "orders", "fills", "trades")
         return {name: self._rows(f"SELECT count(*) FROM {name}")[0][0] for name in tables}  # noqa: S608 - constant names
 
     def notes(self, kind: str, limit: int = 100) -> list[dict[str, Any]]:
         """The newest events of a kind that are not batches, newest first."""
         rows = self._rows(
-            "SELECT at_ms, payload FROM events WHERE kind = ? ORDER BY seq DESC LIMIT ?", kind, limit
+            "SELECT at_ms, payload FROM notes WHERE kind = ? ORDER BY id DESC LIMIT ?", kind, limit
         )
         return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
 

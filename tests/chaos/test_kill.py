@@ -105,7 +105,7 @@ def outcome(state: Path) -> dict[str, Any]:
         "trades": reader.trades(),
         "equity": reader.equity(),
         "decisions": [(batch.closed_at_ms, batch.reports, batch.decisions) for batch in reader.batches()],
-        "counts": {name: count for name, count in reader.counts().items() if name != "events"},
+        "counts": {name: count for name, count in reader.counts().items() if name != "notes"},
     }
 
 

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from bot.errors import StorageError
 from bot.journal.journal import SqliteJournal
 from bot.journal.reader import JournalReader
-from bot.journal.schema import SCHEMA_VERSION, connect
+from bot.journal.schema import LOG_PAGES, MIGRATIONS, SCHEMA_VERSION, connect
 from bot.ports import BatchRecord
 from tests.core_builders import at, candle
 
@@ -167,3 +168,73 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"j\.sqlite"):
         SqliteJournal(path)
     assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_journal_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
+    """Batches and notes of the one table of version 1 come back as they were, each in its own order."""
+    path = tmp_path / "j.sqlite"
+    db = connect(str(path))
+    for statement in MIGRATIONS[0]:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+    batch = orjson.dumps(
+        {"now_ms": at(1) + 7, "candles": [[*candle(0), "stream"]], "reports": [], "decisions": []}
+    )
+    for kind, at_ms, payload in (
+        ("service.ready", 1, b'{"a":1}'),
+        ("batch", at(1), batch),
+        ("batch", at(2), batch),
+        ("service.ready", 2, b'{"a":2}'),
+    ):
+        db.execute("INSERT INTO events (kind, at_ms, payload) VALUES (?,?,?)", (kind, at_ms, payload))
+    db.close()
+    journal = SqliteJournal(path)
+    journal.commit(record(2))
+    journal.close()
+    reader = JournalReader(path)
+    assert [stored.closed_at_ms for stored in reader.batches()] == [at(1), at(2), at(3)]
+    assert reader.batch(at(1)).candles == [candle(0)]
+    assert [note["a"] for note in reader.notes("service.ready")] == [2, 1]
+    assert reader.counts()["batches"] == 3
+
+
+def test_a_minute_is_journaled_once(tmp_path: Path) -> None:
+    """A second batch of one minute is an error that stores nothing, never a second decision."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.commit(record(0))
+    with pytest.raises(StorageError, match="UNIQUE"):
+        journal.commit(BatchRecord(**{**_fields(record(0)), "equity": 99.0}))
+    journal.close()
+    assert [point.equity for point in JournalReader(tmp_path / "j.sqlite").equity()] == [1.5]
+
+
+def test_the_log_neither_grows_nor_is_lengthened_by_a_commit(tmp_path: Path) -> None:
+    """Over a day of minutes with rests between them the log keeps the length it was given at the start."""
+    path = tmp_path / "j.sqlite"
+    log = path.with_name("j.sqlite-wal")
+    journal = SqliteJournal(path)
+    length = log.stat().st_size
+    assert length > LOG_PAGES * 4096
+    for minute in range(1440):
+        journal.commit(record(minute))
+        journal.rest()
+    assert log.stat().st_size == length
+    journal.close()
+    again = SqliteJournal(path)
+    assert len(again.recent_candles(candle(0).symbol, 2000)) == 1440
+    assert path.stat().st_size < 2 * length
+
+
+def test_a_start_that_was_killed_while_it_lengthened_the_log_is_mended_by_the_next(tmp_path: Path) -> None:
+    """The table that only fills the log is dropped when it was left behind."""
+    path = tmp_path / "j.sqlite"
+    SqliteJournal(path).close()
+    db = connect(str(path))
+    db.execute("CREATE TABLE ballast (content BLOB)")
+    db.close()
+    journal = SqliteJournal(path)
+    journal.commit(record(0))
+    journal.close()
+    db = connect(str(path))
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert "ballast" not in tables
