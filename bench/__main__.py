@@ -32,6 +32,7 @@ BENCHES = {
     "features": "bench.features",
     "engines": "bench.engines",
     "training": "bench.training",
+    "time_to_loss": "bench.time_to_loss",
     "journal": "bench.journal",
     "log_line": "bench.log_line",
     "help": "bench.command_line",

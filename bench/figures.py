@@ -19,7 +19,8 @@ class Figure:
     Attributes:
         name: Unique within its bench.
         value: Finite, in ``unit``.
-        unit: ``us``, ``ms``, ``s``, ``MB`` (1e6 bytes), ``1/s``, ``ratio``, ``share``, ``count``.
+        unit: ``us``, ``ms``, ``s``, ``MB`` (1e6 bytes), ``bytes``, ``loss``, ``1/s``, ``ratio``, ``share``,
+            ``count``.
         goal: What it should be, such as ``< 2``; empty where there is none.
         note: What a reader has to know about it.
     """

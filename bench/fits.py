@@ -130,6 +130,7 @@ def main(way: str, minutes: int, steps: int) -> dict[str, Any]:
         "batch": watch.batch,
         "peak_mb": peak_mb,
         "data_mb": max(peak_mb - idle_mb, 0.0),
+        "window_bytes": recipe.window * data.rows.scaled.shape[1] * data.rows.scaled.itemsize,
     }
 
 

@@ -37,7 +37,10 @@ def measure(context: Context) -> list[Figure]:
     figures = spread("fdatasync_4k", bare, "us", note="the disk's share of a commit")
     for name, number in (("one_symbol", 1), ("twenty_symbols", 20)):
         journal = SqliteJournal(folder / f"{name}.sqlite")
-        samples = [durations_ns(partial(journal.commit, record), 1)[0] for record in records(number, count)]
+        samples = []
+        for record in records(number, count):
+            samples += durations_ns(partial(journal.commit, record), 1)
+            journal.rest()
         journal.close()
         figures += spread(f"commit_{name}", samples, "us")
     return figures

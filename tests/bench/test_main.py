@@ -15,8 +15,8 @@ from bench.context import Context, Scale
 from bench.figures import Figure, spread
 from tests.tiny_model import write_tiny_model
 
-UNITS = {"us", "ms", "s", "MB", "1/s", "ratio", "share", "count", "MFLOP", "GFLOP/s"}
-COUNTS_MAY_BE_NOTHING = {"count"}
+UNITS = {"us", "ms", "s", "MB", "1/s", "ratio", "share", "count", "bytes", "loss", "MFLOP", "GFLOP/s"}
+COUNTS_MAY_BE_NOTHING = {"count", "bytes"}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def context(tmp_path: Path) -> Context:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.training, pytest.mark.slow] if name == "training" else [])
+        pytest.param(name, marks=[pytest.mark.training, pytest.mark.slow] if name in {"training", "time_to_loss"} else [])
         for name in bench.BENCHES
     ],
 )
