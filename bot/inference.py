@@ -48,6 +48,25 @@ class PredictionSeries:
     abstained: int
 
 
+@dataclass(slots=True)
+class InputCount:
+    """How one symbol's inputs lie to what was seen in training; counted from the load of the model on.
+
+    Attributes:
+        windows: Whole windows that were looked at, one a minute.
+        abstained: How many of them got no forecast, since more than 1 % of their values lie beyond.
+        outside: Values beyond, in the newest rows of these windows.
+        window_outside: Values beyond, in the newest window.
+        abstains: Whether the newest window got no forecast.
+    """
+
+    windows: int = 0
+    abstained: int = 0
+    outside: int = 0
+    window_outside: int = 0
+    abstains: bool = False
+
+
 class OnnxPredictor:
     """A ``Predictor`` over an artifact, with the trailing history of each symbol.
 
@@ -55,8 +74,9 @@ class OnnxPredictor:
         model_id: The artifact's id.
         horizon_minutes: Distance predicted.
         history_minutes: Trailing candles that make the last window exact after a restart.
-        abstained: For each symbol, how many predictions were not given, since more than 1 % of the window's values
-            lie beyond what was seen in training.
+        inputs: What was counted of each symbol that had a whole window.
+        row_values: Values of one minute's row.
+        window_values: Values of a window.
     """
 
     def __init__(self, forecaster: Forecaster) -> None:
@@ -64,7 +84,10 @@ class OnnxPredictor:
         self.model_id = passport.model_id
         self.horizon_minutes = passport.horizon_minutes
         self.history_minutes = forecaster.history_minutes
-        self.abstained: dict[Symbol, int] = {}
+        self.inputs: dict[Symbol, InputCount] = {}
+        self.row_values = len(passport.columns)
+        self.window_values = passport.window * self.row_values
+        self._most_outside = forecaster.most_outside
         self._forecaster = forecaster
         self._window = passport.window
         self._streams: dict[Symbol, FeatureStream] = {}
@@ -164,10 +187,20 @@ class OnnxPredictor:
 
     def _abstains(self, symbol: Symbol, stream: FeatureStream) -> bool:
         """Whether the window is too far from what was seen in training; counted."""
-        if stream.outside <= self._forecaster.most_outside:
-            return False
-        self.abstained[symbol] = self.abstained.get(symbol, 0) + 1
-        return True
+        count = self.inputs.get(symbol)
+        if count is None:
+            count = self.inputs[symbol] = InputCount()
+        count.windows += 1
+        count.outside += stream.newest_outside
+        count.window_outside = stream.outside
+        count.abstains = stream.outside > self._most_outside
+        count.abstained += count.abstains
+        return count.abstains
+
+    def farthest_column(self, symbol: Symbol) -> str | None:
+        """The column with the most values of a symbol's window beyond what was seen in training, if any is."""
+        stream = self._streams.get(symbol)
+        return None if stream is None or not stream.ready else stream.farthest_column()
 
     def _stream(self, symbol: Symbol) -> FeatureStream:
         """The symbol's stream, made on first use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,22 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove the folders in a folder by this prefix whose writer has ended; what ``folder_lock`` still holds stays."""
+    for entry in folder.glob(f"{prefix}*"):
+        try:
+            handle = os.open(entry, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue  # its writer has just finished it, or it is no folder
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(entry, ignore_errors=True)  # what cannot be removed is in nobody's way
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(handle)
 
 
 def write_durably(path: Path, content: bytes) -> None:

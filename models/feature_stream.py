@@ -21,12 +21,16 @@ class FeatureStream:
         last_ts: Open time of the newest candle, ms; None before the first.
         close: Its close; NaN before the first.
         volatility: Causal volatility at it, as a fraction; NaN while history is short.
+        outside: How many values of the window lie beyond what was seen in training; of the rows there are while it
+            is not whole.
+        newest_outside: How many of the newest row do.
     """
 
     def __init__(self, features: FeatureSet, window: int, scaler: Scaler) -> None:
         self.last_ts: int | None = None
         self.close = float("nan")
         self.volatility = float("nan")
+        self.outside = self.newest_outside = 0
         self._features = features
         self._window = window
         self._scaler = scaler
@@ -48,6 +52,7 @@ class FeatureStream:
         self._end = self._held = self._valid_run = 0
         self.last_ts = None
         self.close = self.volatility = float("nan")
+        self.outside = self.newest_outside = 0
 
     def append(self, ts: int, open_: float, high: float, low: float, close: float, volume: float) -> bool:
         """Take in one closed candle and compute its row; True when the window is whole.
@@ -64,7 +69,7 @@ class FeatureStream:
         columns, scale = self._features.kernel(self._candles.rows(start, index + 1), 1)
         row = columns[:, 0]
         self._rows[index] = self._scaler.transform(row)
-        self._outside[index] = self._scaler.outside(row)
+        self._count_outside(index, int(self._scaler.outside(row)))
         self.close, self.volatility = close, float(scale[0])
         finite = self.volatility == self.volatility and bool(np.isfinite(row).all())
         self._valid_run = self._valid_run + 1 if finite else 0
@@ -88,7 +93,8 @@ class FeatureStream:
             target[: self._end] = source[first:]
         with np.errstate(invalid="ignore"):
             self._rows[: self._end] = self._scaler.transform(table.matrix[first:])
-        self._outside[: self._end] = self._scaler.outside(table.matrix[first:])
+        outside = self._outside[: self._end] = self._scaler.outside(table.matrix[first:])
+        self.outside, self.newest_outside = int(outside[-self._window :].sum()), int(outside[-1])
         invalid = np.flatnonzero(~table.valid[first:])
         self._valid_run = self._end - (int(invalid[-1]) + 1 if len(invalid) else 0)
         self._first_minute = int(recent.ts[first]) // MINUTE_MS
@@ -100,10 +106,15 @@ class FeatureStream:
         """Whether the last ``window`` rows are all there, contiguous and valid."""
         return self._valid_run >= self._window
 
-    @property
-    def outside(self) -> int:
-        """How many values of the window lie beyond what was seen in training."""
-        return int(self._outside[self._end - self._window : self._end].sum())
+    def farthest_column(self) -> str | None:
+        """The column with the most values of the window beyond what was seen in training; None where none is.
+
+        Rows are kept scaled, so they are computed once more: for a person to read, not for every minute.
+        """
+        kept = min(self._held, _REACH + self._window)
+        rows = self._features.compute(self._candles.rows(self._end - kept, self._end)).matrix
+        counts = self._scaler.beyond(rows[-self._window :]).sum(axis=0)
+        return self._features.columns[int(counts.argmax())] if counts.any() else None
 
     def window(self) -> npt.NDArray[np.float32]:
         """The last ``window`` rows, scaled, float32 [window, f], as a view that the next candle may overwrite."""
@@ -117,6 +128,13 @@ class FeatureStream:
             self.forget()
             self._first_minute = ts // MINUTE_MS
         self.last_ts = ts
+
+    def _count_outside(self, index: int, newest: int) -> None:
+        """Count the newest row in, and out the one that leaves the window; a sum of all rows would cost 3 µs."""
+        self._outside[index] = self.newest_outside = newest
+        self.outside += newest
+        if self._held > self._window:
+            self.outside -= int(self._outside[index - self._window])
 
     def _push(self, ts: int, values: tuple[float, ...]) -> int:
         """Store a candle behind the others and return its index, sliding the buffer when it is full."""

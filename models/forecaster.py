@@ -15,6 +15,8 @@ from models.candle_arrays import CandleArrays
 from models.combination import FILE_NAME as COMBINATION_FILE
 from models.combination import Combination, combination_from_json
 from models.features import FeatureTable
+from models.graph_weights import damaged_weight
+from models.passport import FILE_NAME as PASSPORT_FILE
 from models.passport import ModelPassport
 from models.registry import read_verified
 from models.scaling import Scaler, scaler_from_json
@@ -160,7 +162,10 @@ def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
         ModelError: ``read_verified`` refuses it, or the graph cannot be run or gives numbers that are not finite.
     """
     passport, contents = read_verified(folder)
-    scaler = scaler_from_json(contents["scaler.json"])
+    try:
+        scaler = scaler_from_json(contents["scaler.json"])
+    except ModelError as fault:
+        raise ModelError(f"{folder}: {fault}") from fault
     if scaler.columns != passport.columns or scaler.digest() != passport.hashes.get("scaler"):
         raise ModelError(f"{folder / 'scaler.json'} is not the scaler that the passport names")
     try:
@@ -175,11 +180,14 @@ def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
     session = open_session(contents["model.onnx"], threads=threads, name=str(folder / "model.onnx"))
     shape = (passport.window, len(passport.columns))
     check_graph(session, shape, len(passport.outputs), str(folder / "model.onnx"))
-    return Forecaster(passport, scaler, calibration, session, combination)
+    try:
+        return Forecaster(passport, scaler, calibration, session, combination)
+    except ModelError as fault:
+        raise ModelError(f"{folder / PASSPORT_FILE}: {fault}") from fault
 
 
 def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.InferenceSession:
-    """A CPU session over a graph in memory; ModelError when onnxruntime refuses it."""
+    """A CPU session over a graph in memory; ModelError when onnxruntime refuses it, or a weight is not finite."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -188,10 +196,15 @@ def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.Infere
         # Spinning workers would eat the cores that the rest of the program needs between two batches.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as fault:
         # onnxruntime raises its own classes straight below Exception, a different one for each status.
         raise ModelError(f"{name} cannot be loaded by onnxruntime: {fault}") from fault
+    if (damaged := damaged_weight(graph)) is not None:
+        raise ModelError(
+            f"{name} holds a value that is not a finite number in {damaged}: its weights are damaged"
+        )
+    return session
 
 
 def check_graph(

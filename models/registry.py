@@ -10,16 +10,20 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import ModelError
-from models.durable import disk, replace_file, sync_folder, write_durably
+from models.durable import disk, folder_lock, remove_abandoned, replace_file, sync_folder, write_durably
 from models.hashing import sha256
 from models.passport import FILE_NAME, ModelPassport, read_passport
 
 REQUIRED_FILES = ("model.onnx", "scaler.json", "calibration.json", "recipe.json", "metrics.json")
+WORKSHOP = ".writing-"
+"""What the names of folders begin with in which artifacts are being written; a killed writer leaves one behind."""
+
 CHAMPION_FILE = "champion"
 CHALLENGER_FILE = "challenger"
 _MODEL_ID = re.compile(r"(?P<recipe>[a-z0-9][a-z0-9-]*)-(?P<stamp>\d{8}T\d{6})-(?P<content>[0-9a-f]{6})")
@@ -33,6 +37,8 @@ def make_model_id(recipe: str, created_at_ms: int, content_digest: str) -> str:
 
 def write_artifact(root: Path, passport: ModelPassport, files: Mapping[str, bytes]) -> Path:
     """Write a new artifact in one step: a reader sees all of it or nothing.
+
+    What writers that were killed have left behind is removed.
 
     Args:
         root: The folder of all models; made if missing.
@@ -55,17 +61,21 @@ def write_artifact(root: Path, passport: ModelPassport, files: Mapping[str, byte
         root.mkdir(parents=True, exist_ok=True)
         if target.exists():
             raise ModelError(f"there is a model {passport.model_id} in {root} already")
-        workshop = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
-        try:
-            for name, content in {**files, FILE_NAME: sealed.to_json()}.items():
-                write_durably(workshop / name, content)
-            workshop.chmod(0o755)
-            sync_folder(workshop)
-            workshop.rename(target)
-            sync_folder(root)
-        except BaseException:
-            shutil.rmtree(workshop, ignore_errors=True)
-            raise
+        with ExitStack() as held:
+            with folder_lock(root):
+                remove_abandoned(root, WORKSHOP)
+                workshop = Path(tempfile.mkdtemp(prefix=WORKSHOP, dir=root))
+                held.enter_context(folder_lock(workshop))
+            try:
+                for name, content in {**files, FILE_NAME: sealed.to_json()}.items():
+                    write_durably(workshop / name, content)
+                workshop.chmod(0o755)
+                sync_folder(workshop)
+                workshop.rename(target)
+                sync_folder(root)
+            except BaseException:
+                shutil.rmtree(workshop, ignore_errors=True)
+                raise
     return target
 
 
@@ -220,6 +230,8 @@ def resolve(root: Path, name: str | None = None) -> Path:
         return root / chosen
     if name == "latest":
         return root / latest(root)
+    if name in list_models(root):
+        return root / name  # whole or not: who loads it says what is wrong with it
     for folder in (root / name, Path(name)):
         if (folder / FILE_NAME).is_file():
             return folder

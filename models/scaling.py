@@ -78,12 +78,15 @@ class Scaler:
         scaled: Floats = (values - self.offset[index]) / self.scale[index]
         return scaled
 
+    def beyond(self, rows: Floats) -> npt.NDArray[np.bool_]:
+        """Which values of rows [..., f] lie beyond what was seen in training; one that is not a number does not."""
+        found: npt.NDArray[np.bool_] = (rows < self.low) | (rows > self.high)
+        return found
+
     def outside(self, rows: Floats) -> npt.NDArray[np.int64]:
         """How many values of each row [n, f] lie beyond what was seen in training, int64 [n]."""
-        beyond: npt.NDArray[np.int64] = np.sum(
-            (rows < self.low) | (rows > self.high), axis=-1, dtype=np.int64
-        )
-        return beyond
+        counted: npt.NDArray[np.int64] = np.sum(self.beyond(rows), axis=-1, dtype=np.int64)
+        return counted
 
     def to_json(self) -> bytes:
         """Canonical JSON: sorted keys, every float in its shortest exact form."""

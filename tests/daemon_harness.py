@@ -21,7 +21,7 @@ from bot.daemon.loop import TradingLoop
 from bot.daemon.recovery import recover
 from bot.daemon.stored_predictions import StoredPredictor
 from bot.journal.journal import SqliteJournal
-from bot.ports import CandleClosed, FeedEvent, MarketTime
+from bot.ports import CandleClosed, FeedEvent, MarketTime, Predictor
 from strategies import strategy_factory
 from tests.core_builders import MIDNIGHT, instrument
 
@@ -127,9 +127,7 @@ def random_predictions(seed: int, candles: Sequence[Candle]) -> StoredPredictor:
 class Daemon:
     """One life of the daemon over a state folder."""
 
-    def __init__(
-        self, folder: Path, candles: Sequence[Candle], predictor: StoredPredictor, *, now_ms: int
-    ) -> None:
+    def __init__(self, folder: Path, candles: Sequence[Candle], predictor: Predictor, *, now_ms: int) -> None:
         self.feed = ListFeed(candles, now_ms=now_ms)
         self.journal = SqliteJournal(folder / "journal.sqlite")
         instruments = {symbol: instrument(symbol) for symbol in self.feed.symbols}

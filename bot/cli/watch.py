@@ -55,6 +55,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "positions": [_position(row, account["marks"]) for row in account.get("positions", [])],
         "open_orders": reader.open_orders(),
         "model_id": next(iter(reader.notes("service.ready", 1)), {}).get("model_id"),
+        "inputs": {symbol: _counted(row) for symbol, row in snapshot.get("inputs", {}).items()},
     }
     if as_json:
         typer.echo(json.dumps(shown, indent=2))
@@ -183,6 +184,11 @@ def _print_line(row: dict[str, Any], as_json: bool) -> None:
     sys.stdout.write(f"{row.get('ts', '')}  {row.get('level', ''):7}  {row.get('event', ''):20}  {rest}\n")
 
 
+def _counted(row: dict[str, Any]) -> dict[str, Any]:
+    """What the daemon counted of a symbol's inputs, with its first minute as text."""
+    return {"since": _iso(row["since_ms"]), **{key: value for key, value in row.items() if key != "since_ms"}}
+
+
 def _position(row: list[Any], marks: dict[str, float]) -> dict[str, Any]:
     from bot.core.position import Position
 
@@ -245,6 +251,27 @@ def _print_status(shown: dict[str, Any]) -> None:
                 row["state"],
             )
             for row in shown["open_orders"]
+        ],
+    )
+    if shown["inputs"]:
+        _print_inputs(shown["inputs"])
+
+
+def _print_inputs(inputs: dict[str, dict[str, Any]]) -> None:
+    """How far the market is from what the model saw in training."""
+    _table(
+        "Inputs beyond what the model saw in training",
+        ("symbol", "window", "all", "since", "abstained", "now"),
+        [
+            (
+                symbol,
+                f"{row['window_outside_share']:.2%}",
+                f"{row['outside_share']:.2%}",
+                row["since"],
+                f"{row['abstained_count']} of {row['windows']} min",
+                "abstains" if row["abstains"] else "forecasts",
+            )
+            for symbol, row in inputs.items()
         ],
     )
 

@@ -1,6 +1,6 @@
 """The composition root: settings become a running daemon, and a running daemon ends in order.
 
-Start: lock the state folder, open the journal, load and verify the model, connect, recover, and only then
+Start: lock the state folder, load and verify the model, open the journal, connect, recover, and only then
 ``service.ready``. Stop: finish the batch at hand, close the feed, say ``service.stopped``.
 """
 
@@ -81,6 +81,8 @@ async def run_bot(
     _on_signals(stop)
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state_dir))
+        # Before the journal is opened: a model that is refused leaves no trace in it.
+        predictor = predictor or _load_model(settings)
         if sim is not None:
             endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
             settings = on_simulator(settings, sim, endpoint)
@@ -89,7 +91,6 @@ async def run_bot(
         run_id = journal.meta("run_id", secrets.token_hex(4))
         journal.meta("simulated", str(settings.exchange.simulated).lower())
         configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
-        predictor = predictor or _load_model(settings)
         return await _trade(settings, stack, journal, run_id, predictor, stop, sim, instruments)
 
 

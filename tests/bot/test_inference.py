@@ -158,7 +158,10 @@ def test_a_window_unlike_the_training_gets_no_forecast(tmp_path: Path) -> None:
         predictor.observe(candle)
         given += [found.closed_at_ms - 60_000 for found in predictor.predict(["X/Y"])]
     assert given == expected
-    assert predictor.abstained == {"X/Y": series.abstained} == {"X/Y": 301 - len(expected)}
+    count = predictor.inputs["X/Y"]
+    assert (count.windows, count.abstained) == (301, series.abstained) == (301, 301 - len(expected))
+    assert count.outside == outside[299:].sum()
+    assert count.window_outside == outside[-60:].sum()
 
 
 def test_numbers_are_rounded(folder: Path) -> None:

@@ -54,6 +54,7 @@ def check(features: FeatureSet, arrays: CandleArrays, stream: FeatureStream, sta
             rows = slice(index - WINDOW + 1, index + 1)
             np.testing.assert_array_equal(stream.window(), scaler.transform_table(table.matrix[rows]))
             assert stream.outside == outside[rows].sum()
+            assert stream.newest_outside == outside[index]
             assert stream.volatility == table.volatility[index]
             compared += 1
     return compared
@@ -132,3 +133,23 @@ def test_an_old_candle_is_refused_and_changes_nothing() -> None:
             stream.append(*row)
     assert stream.ready
     np.testing.assert_array_equal(stream.window(), before)
+
+
+def test_the_farthest_column_is_named() -> None:
+    """Of the window's columns the one with the most values beyond the range, whole history or slid; None where none."""
+    features = feature_set("scalping-v1")
+    arrays = random_candles(2600, seed=4)
+    rows = features.compute(arrays).matrix
+    stream, calm = (
+        stream_of(features),
+        FeatureStream(features, WINDOW, fit_scaler("standard", features.columns, rows[900:])),
+    )
+    for index, row in enumerate(rows_of(arrays)):
+        stream.append(*row)
+        calm.append(*row)
+        if index in {900, 2400, 2599}:
+            counts = scaler_of(features).beyond(rows[index - WINDOW + 1 : index + 1]).sum(axis=0)
+            assert counts.max() > 0
+            assert stream.farthest_column() == features.columns[int(counts.argmax())]
+    assert calm.outside == 0
+    assert calm.farthest_column() is None

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bot.errors import ModelError, StorageError
 from models import registry
+from models.durable import folder_lock
 from models.passport import FILE_NAME, read_passport
 from tests.tiny_model import write_tiny_model
 
@@ -109,6 +110,19 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
+def test_only_abandoned_workshops_are_removed(tmp_path: Path) -> None:
+    """A write removes what a killed writer left behind, and nothing that another one is at work in."""
+    busy, left = tmp_path / f"{registry.WORKSHOP}busy", tmp_path / f"{registry.WORKSHOP}left"
+    for workshop in (busy, left):
+        workshop.mkdir()
+        (workshop / "model.onnx").write_bytes(b"half")
+    with folder_lock(busy):
+        old = write_tiny_model(tmp_path, created_at_ms=1_600_000_000_000)
+        assert {entry.name for entry in tmp_path.iterdir()} == {old.name, busy.name}
+    new = write_tiny_model(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {old.name, new.name}
+
+
 def test_an_artifact_is_never_overwritten(tmp_path: Path) -> None:
     """A second model of the same id is refused, and the first stays whole."""
     folder = write_tiny_model(tmp_path)
@@ -131,6 +145,9 @@ def test_models_are_found_by_every_name(tmp_path: Path) -> None:
     assert registry.resolve(tmp_path, "latest") == new
     assert registry.resolve(tmp_path, old.name) == old
     assert registry.resolve(Path("elsewhere"), str(old)) == old
+    (old / FILE_NAME).rename(tmp_path / "passport")
+    assert registry.resolve(tmp_path, old.name) == old  # for whoever loads it to say what is missing
+    (tmp_path / "passport").rename(old / FILE_NAME)
     with pytest.raises(ModelError, match="no model was named champion"):
         registry.resolve(tmp_path, "champion")
     registry.set_champion(tmp_path, old.name)

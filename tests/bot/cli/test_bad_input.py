@@ -243,33 +243,6 @@ def test_faulty_predictions_are_refused(capsys, column, value, said):
 # --- models -----------------------------------------------------------------------------------------------
 
 
-def altered(folder: Path) -> None:
-    """One byte of the graph."""
-    content = bytearray((folder / "model.onnx").read_bytes())
-    content[100] ^= 1
-    (folder / "model.onnx").write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (altered, "model.onnx was altered"),
-        (lambda folder: (folder / "scaler.json").unlink(), "scaler.json is missing"),
-        (lambda folder: (folder / "passport.json").unlink(), "passport.json is missing"),
-        (lambda folder: (folder / "more.txt").write_text("x"), "more.txt is not part of this model"),
-    ],
-)
-@pytest.mark.parametrize("command", ["verify", "backtest"])
-def test_a_damaged_model_is_refused_by_file(capsys, harm, said, command):
-    """The file at fault is named with its path; exit code 6."""
-    folder = write_tiny_model(Path("state/models"))
-    harm(folder)
-    words = ("models", "verify") if command == "verify" else ("backtest", "--candles", write(columns()))
-    told = sentence(capsys, 6, *words)
-    assert told.startswith(str(folder))
-    assert said in told
-
-
 def test_a_model_of_another_feature_set_is_refused(capsys, monkeypatch):
     """A model whose features this program does not compute is named with its passport."""
     folder = write_tiny_model(Path("state/models"))

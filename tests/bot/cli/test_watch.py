@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot.cli import main
+from bot.inference import OnnxPredictor
+from models.features import feature_set
+from models.scaling import fit_scaler
 from tests.core_builders import MIDNIGHT
-from tests.daemon_harness import Daemon, random_market, random_predictions
+from tests.daemon_harness import SYMBOLS, Daemon, random_market, random_predictions
+from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture
@@ -42,8 +47,41 @@ def test_status_tells_the_account_and_that_nobody_runs(
     assert told["run_id"] == "abc"
     assert told["trade_count"] > 10
     assert told["equity"] == pytest.approx(10_000, rel=0.2)
+    assert told["inputs"] == {}
     assert main(["status", "--state-dir", str(state)]) == 0
     assert "SIMULATED" in capsys.readouterr().out
+
+
+async def test_status_tells_where_the_model_abstains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By symbol: how many minutes had no forecast, whether the last one had, and the shares beyond the training."""
+    columns = feature_set("scalping-v1").columns
+    seen = np.array([[-1.0] * len(columns), [1.0] * len(columns)])
+    candles = random_market(22, 340)
+    model = OnnxPredictor.load(write_tiny_model(tmp_path, scaler=fit_scaler("standard", columns, seen)))
+    daemon = Daemon(tmp_path, candles, model, now_ms=MIDNIGHT)
+    await daemon.start()
+    await daemon.run()
+    daemon.close()
+    assert main(["status", "--state-dir", str(tmp_path), "--json"]) == 0
+    inputs = json.loads(capsys.readouterr().out)["inputs"]
+    assert sorted(inputs) == sorted(SYMBOLS)
+    for symbol, row in inputs.items():
+        count = model.inputs[symbol]
+        assert row == {
+            "since": "2024-01-01 00:01",
+            "windows": 41,
+            "abstained_count": 41,
+            "abstains": True,
+            "outside_share": round(count.outside / (41 * len(columns)), 6),
+            "window_outside_share": round(count.window_outside / (60 * len(columns)), 6),
+        }
+        assert 0.01 < row["outside_share"] < 1.0
+    assert main(["status", "--state-dir", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "41 of 41 min" in text
+    assert "abstains" in text
 
 
 def test_trades_are_listed_newest_first(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
