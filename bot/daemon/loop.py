@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from bot.core.engine import TradingEngine
 from bot.core.market import MINUTE_MS, Symbol
 from bot.daemon.batching import Batch, MinuteBatcher
+from bot.daemon.input_watch import SNAPSHOT_KEY, InputWatch
 from bot.daemon.telling import Log, tell_batch
 from bot.ports import (
     BatchRecord,
@@ -68,6 +68,7 @@ class TradingLoop:
         self.batch_count = 0
         self._broker = broker
         self._predictor = predictor
+        self._inputs = InputWatch(predictor)
         self._journal = journal
         self._feed = feed
         self._clock = clock
@@ -76,28 +77,46 @@ class TradingLoop:
         self._after_batch = after_batch
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
+        self._deciding = asyncio.Lock()
+        self._waiting = asyncio.Event()
 
     async def run(self, events: AsyncIterator[FeedEvent], stop: asyncio.Event) -> None:
-        """Take events until told to stop or until there are no more; what was taken is finished first."""
+        """Take events until told to stop or until there are no more; a minute that is being decided is finished."""
+        tasks = [
+            asyncio.ensure_future(self._consume(events, stop)),
+            asyncio.ensure_future(self._keep_deadlines()),
+        ]
         stopping = asyncio.ensure_future(stop.wait())
-        coming: asyncio.Future[FeedEvent | None] | None = None
         try:
-            while not stop.is_set():
-                # One request for the next event stays out over any number of deadlines: to cancel it would
-                # end the generator.
-                coming = coming or asyncio.ensure_future(_next(events))
-                waiting: set[asyncio.Future[Any]] = {coming, stopping}
-                await asyncio.wait(waiting, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
-                if coming.done():
-                    event, coming = coming.result(), None
-                    if event is None:
-                        return
-                    self._take(event)
-                await self._decide_ready()
+            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            async with self._deciding:
+                pass
         finally:
-            stopping.cancel()
-            if coming is not None:
-                coming.cancel()
+            for task in (*tasks, stopping):
+                task.cancel()
+            results = await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _consume(self, events: AsyncIterator[FeedEvent], stop: asyncio.Event) -> None:
+        """Take event after event, and decide each minute in the same step that made it whole."""
+        async for event in events:
+            self._take(event)
+            await self._decide_ready()
+            if stop.is_set():
+                return
+
+    async def _keep_deadlines(self) -> None:
+        """Decide a minute that waits in vain for a symbol: nothing may come that would wake the consumer."""
+        while True:
+            self._waiting.clear()
+            patience = self._patience()
+            if patience is None:
+                await self._waiting.wait()
+            else:
+                await asyncio.sleep(patience)
+                await self._decide_ready()
 
     def _patience(self) -> float | None:
         """Seconds to sleep at most."""
@@ -114,6 +133,7 @@ class TradingLoop:
                 )
                 return
             self._batcher.add(event)
+            self._waiting.set()
         elif isinstance(event, MarketTime):
             self._advance(event.at_ms)
         elif isinstance(event, CandleRevised):
@@ -140,13 +160,17 @@ class TradingLoop:
     # --- batches ------------------------------------------------------------------------------------------
 
     async def _decide_ready(self) -> None:
-        while (batch := self._batcher.pop_ready(self._clock.now_ms(), self._catching_up())) is not None:
-            self._blocked_since_ns = None
-            if self._before_batch is not None:
-                await self._before_batch(batch)
-            self.process(batch)
-            if self._after_batch is not None:
-                await self._after_batch(batch.opened_at_ms + MINUTE_MS)
+        async with self._deciding:
+            while (batch := self._batcher.pop_ready(self._clock.now_ms(), self._catching_up())) is not None:
+                self._blocked_since_ns = None
+                if self._before_batch is not None:
+                    await self._before_batch(batch)
+                self.process(batch)
+                if self._after_batch is not None:
+                    await self._after_batch(batch.opened_at_ms + MINUTE_MS)
+                self._journal.rest()
+                # A feed that never waits would leave nobody else a turn, not even a signal to stop.
+                await asyncio.sleep(0)
 
     def _catching_up(self) -> frozenset[Symbol]:
         """Whom to wait for; nobody any more once patience is over."""
@@ -163,17 +187,19 @@ class TradingLoop:
     def process(self, batch: Batch) -> None:
         """Settle, observe, predict, decide, journal, then act: the walk of one minute."""
         engine, candles = self.engine, batch.candles
-        now_ms = max(self._clock.now_ms(), batch.opened_at_ms + MINUTE_MS)
+        closed_at_ms = batch.opened_at_ms + MINUTE_MS
+        now_ms = max(self._clock.now_ms(), closed_at_ms)
         reports = self._broker.on_candles(candles)
         trades = engine.settle(reports)
         engine.observe(candles)
         for candle in candles:
             self._predictor.observe(candle)
-        predictions = self._predictor.predict([candle.symbol for candle in candles])
+        symbols = [candle.symbol for candle in candles]
+        predictions = self._predictor.predict(symbols)
         decisions = engine.decide(predictions, now_ms)
         account = engine.account
         record = BatchRecord(
-            closed_at_ms=batch.opened_at_ms + MINUTE_MS,
+            closed_at_ms=closed_at_ms,
             now_ms=now_ms,
             candles=candles,
             sources=[arrival.source for arrival in batch.arrivals],
@@ -184,7 +210,7 @@ class TradingLoop:
             equity=account.equity(),
             cash=account.cash,
             exposure=account.total_notional(),
-            snapshot=engine.snapshot(),
+            snapshot=engine.snapshot() | {SNAPSHOT_KEY: self._inputs.snapshot(closed_at_ms)},
         )
         self._journal.commit(record)
         committed_ns = self._clock.monotonic_ns()
@@ -195,8 +221,4 @@ class TradingLoop:
         if last.source == "stream":
             self.latencies_ns.append(committed_ns - last.received_at_ns)
         tell_batch(self._log, batch.missing, record, (committed_ns - last.received_at_ns) // 1000)
-
-
-async def _next(events: AsyncIterator[FeedEvent]) -> FeedEvent | None:
-    """The next event, None after the last."""
-    return await anext(events, None)
+        self._inputs.tell(self._log, symbols, closed_at_ms)
