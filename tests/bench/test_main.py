@@ -30,7 +30,10 @@ def context(tmp_path: Path) -> Context:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.training, pytest.mark.slow] if name in {"training", "time_to_loss"} else [])
+        pytest.param(
+            name,
+            marks=[pytest.mark.training, pytest.mark.slow] if name in {"training", "time_to_loss"} else [],
+        )
         for name in bench.BENCHES
     ],
 )

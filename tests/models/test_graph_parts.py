@@ -33,9 +33,10 @@ def written(seed: int) -> bytes:
     constants = [*two, unused]
     rng.shuffle(constants)
     graph = helper.make_graph(nodes, "test", ends[:1], ends[1:], constants)
-    return helper.make_model(
+    content: bytes = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8, doc_string=f"written {seed}"
     ).SerializeToString()
+    return content
 
 
 def test_names_and_order_do_not_matter() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from models.seed_spread import FIGURES, seed_spread
 
 
-def report(accuracy: float | None) -> dict:
+def report(accuracy: float | None) -> dict[str, Any]:
     """A report with one figure."""
     return {"forecasts": {"model": dict.fromkeys(FIGURES) | {"direction_accuracy": accuracy}}}
 
