@@ -38,6 +38,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
     equity = reader.last_equity()
     meta = reader.meta()
     account = snapshot.get("account", {})
+    ready = next(iter(reader.notes("service.ready", 1)), {})
     shown: dict[str, Any] = {
         "running": (pid := holder(state_dir)) is not None,
         "process_id": pid,
@@ -54,7 +55,8 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "trade_count": account.get("trade_count"),
         "positions": [_position(row, account["marks"]) for row in account.get("positions", [])],
         "open_orders": reader.open_orders(),
-        "model_id": next(iter(reader.notes("service.ready", 1)), {}).get("model_id"),
+        "model_id": ready.get("model_id"),
+        "model_refused": ready.get("refused"),
         "inputs": {symbol: _counted(row) for symbol, row in snapshot.get("inputs", {}).items()},
     }
     if as_json:
@@ -214,6 +216,10 @@ def _print_status(shown: dict[str, Any]) -> None:
         f"[green]running[/] (process {shown['process_id']})" if shown["running"] else "[red]not running[/]"
     )
     console.print(f"{running}, state {shown['state']} ({shown['state_reason']}), model {shown['model_id']}")
+    if shown["model_refused"]:
+        console.print(
+            f"[red]a fallback predicts[/]: {shown['model_refused']}", highlight=False, soft_wrap=True
+        )
     if shown["equity"] is None:
         console.print("nothing was decided yet")
         return

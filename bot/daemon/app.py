@@ -27,7 +27,7 @@ from bot.daemon.recovery import recover
 from bot.daemon.supervisor import SimMinder
 from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
 from bot.daemon.telling import Log
-from bot.errors import BotError
+from bot.errors import BotError, ModelError
 from bot.exchange_client import Exchange, SimControl, mapped, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
@@ -82,7 +82,7 @@ async def run_bot(
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state_dir))
         # Before the journal is opened: a model that is refused leaves no trace in it.
-        predictor = predictor or _load_model(settings)
+        predictor, refused = (predictor, None) if predictor is not None else _load_model(settings)
         if sim is not None:
             endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
             settings = on_simulator(settings, sim, endpoint)
@@ -91,7 +91,9 @@ async def run_bot(
         run_id = journal.meta("run_id", secrets.token_hex(4))
         journal.meta("simulated", str(settings.exchange.simulated).lower())
         configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
-        return await _trade(settings, stack, journal, run_id, predictor, stop, sim, instruments)
+        if refused is not None:
+            get_logger("bot.daemon").error("model.refused", reason=refused, instead=predictor.model_id)
+        return await _trade(settings, stack, journal, run_id, predictor, refused, stop, sim, instruments)
 
 
 async def _trade(
@@ -100,6 +102,7 @@ async def _trade(
     journal: SqliteJournal,
     run_id: str,
     predictor: Predictor,
+    refused: str | None,
     stop: asyncio.Event,
     sim: SimPlan | None,
     instruments: Mapping[Symbol, Instrument] | None,
@@ -143,7 +146,8 @@ async def _trade(
         before_batch=rates.before_batch,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
     )
-    journal.note("service.ready", wall_ms(), {"recovered": recovered, "model_id": predictor.model_id})
+    ready = {"recovered": recovered, "model_id": predictor.model_id, "refused": refused}
+    journal.note("service.ready", wall_ms(), ready)
     log.info(
         "service.ready",
         recovered=recovered,
@@ -274,13 +278,18 @@ async def _feed(
     )
 
 
-def _load_model(settings: Settings) -> Predictor:
-    """The model that the settings name; onnxruntime is loaded here and not before."""
+def _load_model(settings: Settings) -> tuple[Predictor, str | None]:
+    """The model that the settings name, or their fallback and the refusal; onnxruntime is loaded here and not before."""
     from bot.inference import OnnxPredictor
     from models.registry import resolve
 
     name = None if settings.model.id == "champion" else settings.model.id
-    return OnnxPredictor.load(resolve(settings.models_dir, name))
+    try:
+        return OnnxPredictor.load(resolve(settings.models_dir, name)), None
+    except ModelError as refused:
+        if settings.model.fallback is None:
+            raise
+        return OnnxPredictor.load(resolve(settings.models_dir, settings.model.fallback)), str(refused)
 
 
 def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:

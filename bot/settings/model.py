@@ -200,6 +200,11 @@ class ModelSettings(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Its id; champion is the promoted one, or the latest where none was promoted.",
     )
+    fallback: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Id of the model that predicts when that one is refused, such as a forest; null does not start.",
+    )
     root: HomePath | None = Field(
         None, description="Folder of the models; null is models in the state folder."
     )

@@ -129,6 +129,36 @@ def test_a_signal_ends_it_in_order_and_the_next_start_goes_on(
     assert ready["recovered"] is True
 
 
+def test_a_fallback_predicts_where_the_model_is_refused(words: list[str], tmp_path: Path) -> None:
+    """A damaged model stops the start, unless another one was named for that: it predicts, and log and status say so."""
+    damaged = write_tiny_model(tmp_path / "models")
+    fallback = write_tiny_model(tmp_path / "models", recipe="forest", seed=8)
+    (damaged / "scaler.json").write_bytes(b"{}")
+    command = [
+        sys.executable,
+        "-m",
+        "bot",
+        *words[:3],
+        "--state-dir",
+        str(tmp_path / "state"),
+        "--speed",
+        "0",
+    ]
+    command += ["--until-tape-end", "--model", damaged.name, "--set", f"model.root={tmp_path / 'models'}"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert refused.returncode == 6
+    command += ["--set", f"model.fallback={fallback.name}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    told = [line for line in rows(done.stdout) if line["event"] in {"model.refused", "service.ready"}]
+    assert [line["event"] for line in told] == ["model.refused", "service.ready"]
+    assert "scaler.json" in told[0]["reason"]
+    assert told[0]["instead"] == told[1]["model_id"] == fallback.name
+    status = [sys.executable, "-m", "bot", "status", "--json", "--state-dir", str(tmp_path / "state")]
+    shown = json.loads(subprocess.run(status, capture_output=True, text=True, timeout=60, check=True).stdout)
+    assert shown["model_id"] == fallback.name
+    assert "scaler.json" in shown["model_refused"]
+
+
 async def test_the_clock_of_this_machine_is_set_by_the_exchanges() -> None:
     """Five seconds of skew are taken up at the start, give or take the round trip."""
     clock = SystemClock()
