@@ -109,6 +109,7 @@ def _compiled(recipe: Recipe, data: Dataset, windows: int) -> Network:
     import keras
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # several fits in one process are no mistake
     # Layers are numbered through a process's life, and their names are in the graph: the same run, the same bytes.
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.training.seed)
