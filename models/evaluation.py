@@ -21,6 +21,7 @@ from models.verdict import judge
 Floats = npt.NDArray[np.float64]
 
 BPS = 1e4
+RELIABILITY_PARTS = 10
 _LEAST_PROBABILITY = 1e-6
 
 
@@ -96,6 +97,8 @@ def evaluate(sample: Sample, model: Forecast, base_rate: float, logistic: Floats
         "share_up": _share(np.where(sample.realized != 0.0, sample.realized > 0.0, np.nan)),
         "forecasts": metrics,
     }
+    if model.probability is not None:
+        report["reliability"] = reliability(model.probability, sample.realized)
     if model.expected is not None:
         report["price_level"] = _price_level(sample, model.expected)
         report["legacy"] = _legacy(sample, model.expected)
@@ -131,6 +134,29 @@ def log_loss(probability: Floats, realized: Floats) -> Floats:
     bounded = np.clip(probability, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
     loss = -np.log(np.where(realized > 0.0, bounded, 1.0 - bounded))
     return np.where(realized == 0.0, np.nan, loss)
+
+
+def reliability(probability: Floats, realized: Floats) -> list[dict[str, float]]:
+    """What came where a rise was said to be so likely: ten parts of equal size, ties left out.
+
+    Returns:
+        Rows ``said`` (mean P(up)), ``came`` (share of rises), ``count``, from the least likely part to the most;
+        fewer where probabilities repeat.
+    """
+    moved = (realized != 0.0) & np.isfinite(probability)
+    said, came = probability[moved], realized[moved] > 0.0
+    if not len(said):
+        return []
+    edges = np.unique(np.quantile(said, np.linspace(0.0, 1.0, RELIABILITY_PARTS + 1)))
+    part = np.searchsorted(edges[1:-1], said, side="right")
+    return [
+        {
+            "said": float(said[part == k].mean()),
+            "came": float(came[part == k].mean()),
+            "count": int((part == k).sum()),
+        }
+        for k in np.unique(part)
+    ]
 
 
 def _return_metrics(expected: Floats | None, realized: Floats) -> dict[str, Any]:

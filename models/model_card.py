@@ -46,7 +46,7 @@ def model_card(passport: ModelPassport, recipe_json: Table, report: Table, histo
         passport: What the model is made of.
         recipe_json: ``Recipe.to_json`` as a table.
         report: The evaluation on the test slice (``models.evaluation.evaluate``). ``calibration``, where there, is a
-            table of numbers, of which ``bins`` may be a list of rows; ``seeds`` as ``models.seed_spread`` gives it.
+            table of numbers; ``seeds`` as ``models.seed_spread`` gives it.
         history: How the fit went.
 
     Returns:
@@ -175,8 +175,6 @@ def _old_figures(report: Table) -> Iterable[str]:
 
 def _calibration(report: Table) -> str:
     """How far its forecasts and probabilities can be taken at their word."""
-    found = dict(_table(report.get("calibration")))
-    bins = found.pop("bins", None)
     parts = []
     slope = _table(_table(report.get("forecasts")).get("model")).get("calibration_slope")
     if _is_number(slope):
@@ -186,11 +184,16 @@ def _calibration(report: Table) -> str:
     rises, trained = report.get("share_up"), report.get("base_rate_train")
     if _is_number(rises) and _is_number(trained):
         parts.append(f"Share of rises: {rises:.2%} in the test, {trained:.2%} in training.")
-    numbers = [[_words(key), _number(value)] for key, value in found.items() if _is_number(value)]
+    fitted = _table(report.get("calibration"))
+    numbers = [[_words(key), _number(value)] for key, value in fitted.items() if _is_number(value)]
     if numbers:
         parts.append(_markdown(["fitted on the calibrate slice", "value"], numbers))
-    if isinstance(bins, Sequence) and bins and all(isinstance(row, Mapping) for row in bins):
-        parts.append(_rows_table(bins))
+    parts_said = report.get("reliability")
+    if isinstance(parts_said, Sequence) and parts_said:
+        parts.append(
+            "P(up) as it was said in the test, in parts of equal size, and the share of rises that came:"
+        )
+        parts.append(_rows_table(parts_said))
     return "\n\n".join(parts) or "No calibration was measured."
 
 

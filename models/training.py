@@ -127,6 +127,13 @@ def train(
     passport = _passport(name, recipe, learned, data, hashes, created_at_ms)
     forecaster = _calibrated(passport, graph, data, learned.combination)
     said, report = _tested(forecaster, baselines, data)
+    if learned.combination is None:
+        fitted = forecaster.calibration
+        report["calibration"] = {
+            "slope": fitted.slope,
+            "return_scale": fitted.return_scale,
+            "samples": fitted.samples,
+        }
     if learned.by_seed:
         singles = {
             seed: _tested(_calibrated(passport, one, data, learned.combination), baselines, data)[1]

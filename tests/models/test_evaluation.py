@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bot.errors import DataError
-from models.evaluation import Forecast, Sample, evaluate, log_loss
+from models.evaluation import Forecast, Sample, evaluate, log_loss, reliability
 
 MINUTE_MS = 60_000
 
@@ -106,3 +106,23 @@ def test_an_empty_sample_is_refused() -> None:
     """Nothing to evaluate on is a data error, not a table of dashes."""
     with pytest.raises(DataError, match="no whole window"):
         report(sample(0, 1), np.empty(0), np.empty(0))
+
+
+def test_reliability_tells_what_came_where_it_was_said() -> None:
+    """Parts are of equal size and in order, an honest forecast came as it was said, and ties count nowhere."""
+    rng = np.random.default_rng(8)
+    said = rng.uniform(0.3, 0.7, 40_000)
+    realized = np.where(rng.random(40_000) < said, 1e-4, -1e-4)
+    realized[:1000] = 0.0
+    found = reliability(said, realized)
+    assert len(found) == 10
+    assert sum(row["count"] for row in found) == 39_000
+    assert [row["said"] for row in found] == sorted(row["said"] for row in found)
+    assert all(abs(row["said"] - row["came"]) < 0.03 for row in found)
+
+
+def test_reliability_of_one_probability_is_one_part() -> None:
+    """A forecaster that always says the same has one row; no forecast at all has none."""
+    (row,) = reliability(np.full(10, 0.5), np.array([1.0, -1.0] * 5))
+    assert (row["said"], row["came"], row["count"]) == (0.5, 0.5, 10)
+    assert reliability(np.full(3, 0.5), np.zeros(3)) == []

@@ -40,7 +40,8 @@ REPORT: dict[str, Any] = {
     },
     "price_level": {"r2_model": 0.9829, "r2_persistence": 0.9819},
     "legacy": {"direction_accuracy": 0.5107, "direction_accuracy_persistence": 0.5141},
-    "calibration": {"slope": 1.5, "samples": 1000, "bins": [{"said": 0.4, "came": 0.45, "count": 12}]},
+    "calibration": {"slope": 1.5, "samples": 1000},
+    "reliability": [{"said": 0.4, "came": 0.45, "count": 12}],
     "seeds": {
         "each": {"1": {"direction_accuracy": 0.61}, "2": {"direction_accuracy": 0.59}},
         "spread": {
@@ -85,7 +86,7 @@ def test_the_card_says_all_that_is_known(passport: ModelPassport) -> None:
         "| slope | 1.5 |",
         "| 0.4 | 0.45 | 12 |",
         "Seeds: 1, 2. The model forecasts the mean of what they forecast; each by itself:",
-        "| right direction | 0.6 | 0.0141 | 0.59 | 0.61 |",
+        "| direction accuracy | 0.6 | 0.0141 | 0.59 | 0.61 |",
         "| epochs run | 2 |",
         "| `target.kind` | scaled_return |",
         f"| SHA-256 of the scaler | `{passport.hashes['scaler']}` |",
