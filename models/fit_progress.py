@@ -128,11 +128,14 @@ class FitRun:
             )
         )  # fmt: skip
 
-    def close_epoch(self, logs: Mapping[str, float], learning_rate: float) -> None:
-        """Keep and tell an epoch's metrics."""
-        latest = {**{name: float(value) for name, value in logs.items()}, "learning_rate": learning_rate}
-        for name, value in latest.items():
-            self.history.setdefault(name, []).append(value)
+    def note_epoch(self, logs: Mapping[str, float], learning_rate: float) -> None:
+        """Add an epoch's metrics to the history."""
+        for name, value in {**logs, "learning_rate": learning_rate}.items():
+            self.history.setdefault(name, []).append(float(value))
+
+    def close_epoch(self) -> None:
+        """Tell of an epoch's metrics, once they are kept."""
+        latest = {name: values[-1] for name, values in self.history.items()}
         self.tell(
             TrainingProgress(
                 "epoch_ended", self.epoch, self.epochs, self.batches, self.batches, latest["loss"],
@@ -176,8 +179,9 @@ def keeper_class() -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
             """Keep what the epoch brought."""
-            self._run.close_epoch(logs or {}, self._rate)
+            self._run.note_epoch(logs or {}, self._rate)
             _keep(self.model, self._run)
+            self._run.close_epoch()
 
     return Keeper
 
