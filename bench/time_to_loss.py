@@ -20,7 +20,7 @@ CHANGES = {
 
 def measure(context: Context) -> list[Figure]:
     """Each way in a process of its own, to its own end; then memory over four times as many windows."""
-    days, epochs = context.pick((28, 50), (10, 50), (6, 1))
+    days, epochs = context.pick((10, 50), (5, 50), (4, 1))
     ways = context.pick(list(CHANGES), list(CHANGES), ["pipeline"])
     curve = _curve("documents", days, epochs)
     best = min(loss for _, loss in curve)
