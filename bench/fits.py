@@ -1,5 +1,7 @@
 """Short fits in a process of its own: ``python -m bench.fits MINUTES STEPS pipeline|plain …`` prints JSON, a line a fit.
 
+A way may end in ``/N``: of its windows every N-th is used.
+
 ``pipeline`` is ``models.fitting`` with the default recipe; ``plain`` is what a tutorial does with the same rows
 and the same network: windows copied into one array, ``model.fit`` with batches of 32. The first step, which
 compiles, is counted by neither.
@@ -117,7 +119,8 @@ def main(way: str, minutes: int, steps: int) -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # noqa: F401 - loaded before memory is looked at
 
-    recipe = load_recipe(RECIPE, ["training.stride=1"])
+    way, _, stride = way.partition("/")
+    recipe = load_recipe(RECIPE, [f"training.stride={stride or 1}"])
     idle_mb = memory_mb(os.getpid())
     data = prepare(recipe, {BITCOIN: synthetic_candles(minutes)})
     # As many samples in each way: the plain one has smaller steps.

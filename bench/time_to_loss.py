@@ -68,22 +68,23 @@ def _raced(way: str, curve: list[list[float]], best: float, ended: float) -> lis
 
 
 def _memory(context: Context) -> list[Figure]:
-    """What a further window adds to the peak of a fit, beside what a window in memory takes."""
+    """What a further window adds to the peak of a fit, what a further candle adds, and what a window would take."""
     few, many = context.pick((60, 240), (30, 90), (2, 4))
-    small, large = (_fit(days, context) for days in (few, many))
-    added = (large["peak_mb"] - small["peak_mb"]) * 1e6 / (large["windows"] - small["windows"])
+    thin, whole, short = (_fit(way, days, context) for way, days in (("/3", many), ("", many), ("", few)))
+    window, candle = (
+        max((whole["peak_mb"] - other["peak_mb"]) * 1e6 / (whole["windows"] - other["windows"]), 0.0)
+        for other in (thin, short)
+    )
+    goal = context.pick("< 240", "", "")
+    note = f"from {thin['windows']:,} to {whole['windows']:,} windows of the same {many} days, bot train"
     return [
-        Figure(
-            "bytes_a_window",
-            max(added, 0.0),
-            "bytes",
-            note=f"of peak memory, from {small['windows']:,} to {large['windows']:,} windows of bot train",
-        ),
-        Figure("materialised_bytes_a_window", float(large["window_bytes"]), "bytes"),
+        Figure("bytes_a_window", window, "bytes", goal, note),
+        Figure("bytes_a_candle", candle, "bytes", note=f"from {few} to {many} days: rows, features, labels"),
+        Figure("materialised_bytes_a_window", float(whole["window_bytes"]), "bytes"),
     ]
 
 
-def _fit(days: int, context: Context) -> dict[str, Any]:
+def _fit(stride: str, days: int, context: Context) -> dict[str, Any]:
     """Speed and memory of a short fit."""
-    (found,) = fits(["pipeline"], days, context)
+    (found,) = fits([f"pipeline{stride}"], days, context)
     return found
