@@ -19,7 +19,7 @@ from bot.journal.schema import connect, lengthen_log, migrate, start_log_over
 from bot.ports import BatchRecord
 
 REST_COMMITS = 64
-"""Batches between two tidyings; each takes some pages of the log."""
+"""Commits between two tidyings; each takes some pages of the log."""
 
 
 class SqliteJournal:
@@ -64,6 +64,7 @@ class SqliteJournal:
             self._db.execute(
                 "INSERT INTO notes (kind, at_ms, payload) VALUES (?,?,?)", (kind, at_ms, orjson.dumps(fields))
             )
+        self.rest()
 
     def commit(self, record: BatchRecord) -> None:
         """Store a batch: the event, what is derived from it, and the engine's snapshot, whole or not at all."""
@@ -103,7 +104,7 @@ class SqliteJournal:
             )
 
     def rest(self) -> None:
-        """Tidy up between two batches, when nothing waits: keep the log short."""
+        """Tidy up after a commit, when nothing waits: keep the log short."""
         self._commits += 1
         if self._commits % REST_COMMITS == 0:
             with self._mapped():

@@ -219,6 +219,11 @@ def test_the_log_neither_grows_nor_is_lengthened_by_a_commit(tmp_path: Path) -> 
         journal.commit(record(minute))
         journal.rest()
     assert log.stat().st_size == length
+    for number in range(1500):
+        journal.note(
+            "feed.frame_refused", number, {"cause": "an exchange that talks nonsense and closes no minute"}
+        )
+    assert log.stat().st_size == length
     journal.close()
     again = SqliteJournal(path)
     assert len(again.recent_candles(candle(0).symbol, 2000)) == 1440
