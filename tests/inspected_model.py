@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.candle_arrays import CandleArrays
 from models.hashing import canonical_json
+from models.inspection import Inspection, InspectionWishes, inspect_artifact
 from models.logit_graph import logit_graph
 from models.registry import read_verified, write_artifact
 from tests.tiny_model import WINDOW, write_tiny_model
@@ -105,6 +108,13 @@ def _constant_path_graph(horizon: int) -> bytes:
     ]
     outputs = [helper.make_tensor_value_info("forecast", TensorProto.FLOAT, ["n", horizon])]
     return _graph(nodes, outputs, constants)
+
+
+def whole_inspection(folder: Path, candles: Mapping[str, CandleArrays]) -> Inspection:
+    """An inspection with everything: attention, and the training curves of another model."""
+    wishes = InspectionWishes(windows=50, repeats=2)
+    curves = inspect_artifact(one_column_model(folder / "a"), candles, wishes).curves
+    return replace(inspect_artifact(attentive_model(folder / "b"), candles, wishes), curves=curves)
 
 
 def _graph(

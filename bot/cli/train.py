@@ -11,7 +11,7 @@ import typer
 
 from bot.cli import train_options as options
 from bot.cli import train_tracking as tracking
-from bot.errors import DataError, StorageError, UsageError
+from bot.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from bot.inference import PredictionSeries
@@ -275,10 +275,9 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
         StorageError: The disk refused; a file that was there is as it was.
     """
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from models.predictions_table import about_model, predictions_table
+    from models.durable import disk, replace_file
+    from models.predictions_table import about_model, parquet_bytes, predictions_table
 
     table = predictions_table(
         np.concatenate([one.ts for one in found]),
@@ -287,15 +286,9 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
         {one.symbol: len(one.ts) for one in found},
         about_model(found[0].model_id, found[0].horizon_minutes),
     )
-    workpiece = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    try:
+    with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, workpiece, compression="zstd")
-        workpiece.replace(path)
-    except (OSError, pa.ArrowException) as fault:
-        raise StorageError(f"{path} could not be written: {fault}; what was there is as it was") from fault
-    finally:
-        workpiece.unlink(missing_ok=True)
+        replace_file(path, parquet_bytes(table))
 
 
 @overload

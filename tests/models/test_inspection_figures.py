@@ -9,9 +9,9 @@ import matplotlib.image as mpimg
 import numpy as np
 import pytest
 
-from models.inspection import Inspection, InspectionWishes, inspect_artifact
+from models.inspection import Inspection
 from models.inspection_figures import figures, importance_png, prediction_png
-from tests.inspected_model import attentive_model, one_column_model
+from tests.inspected_model import whole_inspection
 from tests.random_candles import random_candles
 
 CANDLES = {"BTC/USDT:USDT": random_candles(700, seed=1)}
@@ -20,10 +20,7 @@ CANDLES = {"BTC/USDT:USDT": random_candles(700, seed=1)}
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """An inspection with everything."""
-    wishes = InspectionWishes(windows=50, repeats=2)
-    curves = inspect_artifact(one_column_model(tmp_path_factory.mktemp("a")), CANDLES, wishes).curves
-    attentive = inspect_artifact(attentive_model(tmp_path_factory.mktemp("b")), CANDLES, wishes)
-    return replace(attentive, curves=curves)
+    return whole_inspection(tmp_path_factory.mktemp("models"), CANDLES)
 
 
 def test_each_picture_is_a_whole_png(found: Inspection) -> None:

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from models.inspection import Inspection, InspectionWishes, inspect_artifact
+from models.inspection import Inspection
 from models.inspection_page import inspection_page
-from tests.inspected_model import attentive_model, one_column_model
+from tests.inspected_model import whole_inspection
 from tests.random_candles import random_candles
 
 CANDLES = {"BTC/USDT:USDT": random_candles(700, seed=1)}
@@ -48,10 +48,7 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """An inspection with everything."""
-    wishes = InspectionWishes(windows=50, repeats=2)
-    curves = inspect_artifact(one_column_model(tmp_path_factory.mktemp("a")), CANDLES, wishes).curves
-    attentive = inspect_artifact(attentive_model(tmp_path_factory.mktemp("b")), CANDLES, wishes)
-    return replace(attentive, curves=curves)
+    return whole_inspection(tmp_path_factory.mktemp("models"), CANDLES)
 
 
 def test_the_page_needs_no_network(found: Inspection) -> None:
