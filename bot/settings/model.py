@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -18,18 +18,13 @@ from bot.core.matching import Costs
 from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
 from bot.errors import ConfigError
-from bot.settings.values import HomePath, LocalAddress, Number, Parameters, Symbols, Whole, Words
+from bot.settings.retraining import GateSettings, RetrainSettings, WatchSettings
+from bot.settings.values import HomePath, LocalAddress, Number, Parameters, Section, Symbols, Whole, Words
 
 MAX_MONEY: Final = 1e12
 DISAGREEMENT: Final = "disagreement"
 """Type of the validation error of two fields that contradict each other."""
 _COSTS, _LIMITS, _SIZING = Costs(), RiskLimits(), SizingRule()
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, and with no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ExchangeSettings(Section):
@@ -208,6 +203,9 @@ class ModelSettings(Section):
     root: HomePath | None = Field(
         None, description="Folder of the models; null is models in the state folder."
     )
+    unproven: bool = Field(
+        False, description="Trade a model on paper that the gate has not proven; live trading never does."
+    )
 
 
 class LogSettings(Section):
@@ -251,6 +249,9 @@ class Settings(BaseSettings):
     sizing: SizingSettings = SizingSettings()
     strategy: StrategySettings = StrategySettings()
     model: ModelSettings = ModelSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    gate: GateSettings = GateSettings()
+    watch: WatchSettings = WatchSettings()
     logs: LogSettings = LogSettings()
 
     @classmethod

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.core.market import Symbol
 
@@ -86,3 +86,9 @@ Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_s
 LocalAddress = Annotated[str, AfterValidator(_loopback)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 Parameters = Annotated[dict[str, bool | int | float | str], BeforeValidator(_parameters)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and with no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)

@@ -1,0 +1,1 @@
+"""Does this pipeline cheat, and would it know an edge: causality, martingales, planted edges."""
