@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.skill import Figure, auc, calibration_slope, mcc, mean_figure, skill
+from models.bootstrap import block_minutes
+from models.calibration_skill import calibration_error, calibration_line
+from models.figures import Figure
+from models.return_skill import return_skill
+from models.skill import auc, mcc, skill
 
 MINUTE_MS = 60_000
 
@@ -53,50 +57,9 @@ def test_mcc_is_that_of_scikit_learn() -> None:
     assert constant == (0.0, 0.0, 0.0)
 
 
-@pytest.mark.training
-def test_the_slope_is_that_of_a_logistic_regression() -> None:
-    """The slope equals an unpenalized regression's, and bold probabilities get a slope below 1."""
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(3)
-    logit = rng.normal(size=6000) * 0.4
-    rose = rng.random(6000) < logistic(0.5 * logit + 0.1)
-    found = calibration_slope(minutes(6000), logistic(logit), rose, 240)
-    reference = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit[:, None], rose)
-    assert found is not None
-    assert found.value == pytest.approx(reference.coef_[0, 0], abs=1e-4)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 0.5 < found.high < 1.0
-
-
-def test_one_newton_step_spans_what_full_fits_span() -> None:
-    """The slope's interval is that of fits made anew on each resample, to within a tenth of its width."""
-    from models.bootstrap import block_weights, bounds
-    from models.skill import _logistic_fit
-
-    rng = np.random.default_rng(4)
-    logit = rng.normal(size=3000) * 0.5
-    rose = rng.random(3000) < logistic(logit)
-    found = calibration_slope(minutes(3000), logistic(logit), rose, 60)
-    weights = block_weights(minutes(3000), block=60, draws=400)
-    assert weights is not None
-    slopes = []
-    for weight in weights:
-        repeated = np.repeat(np.arange(3000), weight.astype(int))
-        slopes.append(_logistic_fit(logit[repeated], rose[repeated])[1])
-    low, high = bounds(np.array(slopes))
-    assert found is not None
-    assert found.low is not None
-    assert found.high is not None
-    width = high - low
-    assert abs(found.low - low) < 0.1 * width
-    assert abs(found.high - high) < 0.1 * width
-
-
 def test_intervals_cover_what_is_true_of_random_forecasts() -> None:
-    """Of forecasts that know nothing, about 95 % of intervals hold 0.5, 0 and 0."""
-    covered = np.zeros(3)
+    """Of forecasts that know nothing, about 95 % of intervals hold 0.5 and 0."""
+    covered = np.zeros(2)
     for seed in range(60):
         rng = np.random.default_rng(seed)
         wave = np.convolve(rng.normal(size=3014), np.ones(15) / 15, "valid")
@@ -105,9 +68,8 @@ def test_intervals_cover_what_is_true_of_random_forecasts() -> None:
         found = [
             auc(minutes(3000), probability, rose, 60, draws=200),
             mcc(minutes(3000), wave > 0.0, rose, 60),
-            calibration_slope(minutes(3000), probability, rose, 60),
         ]
-        for place, (figure, truth) in enumerate(zip(found, (0.5, 0.0, 0.0), strict=True)):
+        for place, (figure, truth) in enumerate(zip(found, (0.5, 0.0), strict=True)):
             assert figure is not None
             assert figure.low is not None
             assert figure.high is not None
@@ -135,6 +97,8 @@ def test_ties_are_left_out_and_constants_have_no_slope() -> None:
     assert padded == plain
     constant = skill(ts, realized, base - 0.5, base, base, block=240)
     assert constant.slope is None
+    assert constant.intercept is None
+    assert constant.brier == (0.25, 0.25, 0.25)
     assert constant.accuracy is None
     assert constant.directions == 0
     assert constant.auc == (0.5, 0.5, 0.5)
@@ -147,7 +111,8 @@ def test_a_forecaster_of_directions_has_no_probabilities() -> None:
     realized = rng.normal(size=2000)
     direction = np.where(rng.random(2000) < 0.7, realized, -realized)
     found = skill(minutes(2000), realized, direction, None, np.full(2000, 0.5), block=240)
-    assert (found.log_loss, found.gain, found.slope) == (None, None, None)
+    assert (found.log_loss, found.gain, found.slope, found.intercept) == (None, None, None, None)
+    assert (found.brier, found.calibration_error, found.theil_u, found.return_r2) == (None, None, None, None)
     assert found.accuracy is not None
     assert found.auc is not None
     assert found.mcc is not None
@@ -159,7 +124,51 @@ def test_too_short_a_sample_has_figures_without_intervals() -> None:
     """Below two blocks a figure stands alone; of nothing there is none."""
     rose = np.arange(100) % 2 == 0
     assert auc(minutes(100), np.arange(100.0), rose, 240) == Figure(0.49, None, None)
-    assert mean_figure(minutes(100), np.ones(100), 240) == (1.0, None, None)
-    assert mean_figure(minutes(100), np.full(100, np.nan), 240) is None
     assert auc(minutes(100), np.arange(100.0), np.ones(100, bool), 240) is None
     assert mcc(minutes(0), np.ones(0, bool), np.ones(0, bool), 240) is None
+
+
+@pytest.mark.training
+def test_losses_are_those_of_scikit_learn() -> None:
+    """Brier score, log loss, AUC, MCC and accuracy of a forecaster equal the reference's, ties left out."""
+    from sklearn import metrics
+
+    rng = np.random.default_rng(7)
+    realized = np.where(rng.random(3000) < 0.1, 0.0, rng.normal(size=3000))
+    probability = logistic(0.4 * realized + rng.normal(size=3000))
+    found = skill(minutes(3000), realized, probability - 0.5, probability, np.full(3000, 0.5), block=240)
+    moved = realized != 0.0
+    rose, said = realized[moved] > 0.0, probability[moved]
+    expected = (
+        (found.brier, metrics.brier_score_loss(rose, said)),
+        (found.log_loss, metrics.log_loss(rose, said)),
+        (found.auc, metrics.roc_auc_score(rose, said)),
+        (found.mcc, metrics.matthews_corrcoef(rose, said > 0.5)),
+        (found.accuracy, metrics.accuracy_score(rose, said > 0.5)),
+    )
+    for figure, reference in expected:
+        assert figure is not None
+        assert figure.value == pytest.approx(reference, abs=1e-12)
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low < figure.value < figure.high
+    assert found.directions == moved.sum()
+
+
+def test_all_figures_of_a_forecaster_stand_together() -> None:
+    """Line, error and figures of returns are those of their own functions; no change counts as a return."""
+    rng = np.random.default_rng(8)
+    realized = np.where(rng.random(3000) < 0.2, 0.0, rng.normal(size=3000))
+    score = 0.4 * realized + rng.normal(size=3000)
+    ts, block, probability = minutes(3000), block_minutes(15), logistic(score)
+    found = skill(ts, realized, score, probability, np.full(3000, 0.5), block=block, expected=0.2 * score)
+    moved = realized != 0.0
+    line = calibration_line(ts[moved], probability[moved], realized[moved] > 0.0, block)
+    error = calibration_error(ts[moved], probability[moved], realized[moved] > 0.0, block)
+    returns = return_skill(ts, realized, 0.2 * score, block)
+    assert line == (found.intercept, found.slope)
+    assert found.calibration_error == error is not None
+    assert (found.theil_u, found.return_r2) == returns
+    document = found.as_json()
+    assert document["theil_u"] == found.theil_u._asdict()  # type: ignore[union-attr]
+    assert document["directions"] == moved.sum()
