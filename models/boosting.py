@@ -8,6 +8,7 @@ models are given, and no more. The same rows and seed give the same trees.
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,22 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import ConfigError, ModelError
-from models.calibration import Calibration, fit_calibration, fit_return_scale
+from models.calibration import (
+    Calibration,
+    calibration_from_json,
+    fit_calibration,
+    fit_return_scale,
+    return_scale_error,
+)
 from models.dataset import RowTable
-from models.logit_graph import SCORE_SLOPE
+from models.hashing import canonical_json
+from models.score_slope import SCORE_SLOPE
 from models.windows import TimeSlices
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+FILE_NAME = "boosting.json"
 MOST_ROWS = 200_000
 """At most so many rows of a slice are learnt from, evenly spaced: labels of neighbouring minutes overlap."""
 MOST_ROUNDS = 1000
@@ -78,6 +87,17 @@ class Boosting:
         """Expected log return over the horizon, given the causal volatility of a minute."""
         return score * volatility * (math.sqrt(self.horizon) * self.calibration.return_scale)
 
+    def to_json(self) -> bytes:
+        """Canonical JSON; the trees in LightGBM's own text."""
+        return canonical_json(
+            {
+                "trees": self.booster.model_to_string(num_iteration=self.rounds),
+                "calibration": json.loads(self.calibration.to_json()),
+                "rounds": self.rounds,
+                "horizon": self.horizon,
+            }
+        )
+
 
 def fit_boosting(
     rows: RowTable, slices: TimeSlices, *, horizon: int, seed: int = 42, threads: int = 1, stride: int = 1
@@ -97,10 +117,7 @@ def fit_boosting(
         ConfigError: LightGBM is not installed.
         ModelError: A slice knows only rises or only falls, or is too small to calibrate on.
     """
-    if importlib.util.find_spec("lightgbm") is None:
-        raise ConfigError(
-            "the comparison needs lightgbm, which the bot runs without: install lstm-scalping-bot[train]"
-        )
+    _require_lightgbm()
     import lightgbm
 
     train = _moves(rows, slices.train, stride)
@@ -124,6 +141,44 @@ def fit_boosting(
     return Boosting(booster, calibration, booster.best_iteration, horizon, threads)
 
 
+def boosting_from_json(content: bytes, features: int, *, threads: int = 1) -> Boosting:
+    """Read what ``Boosting.to_json`` wrote.
+
+    Args:
+        content: The bytes of the file.
+        features: Numbers in a row of the model that it stands beside.
+        threads: Of one prediction.
+
+    Raises:
+        ConfigError: LightGBM is not installed.
+        ModelError: It is not that, or for other features.
+    """
+    _require_lightgbm()
+    import lightgbm
+
+    try:
+        document = json.loads(content)
+        # LightGBM reads on behind the end of a text that is cut off: what it must end with is looked for first.
+        if "end of trees" not in document["trees"]:
+            raise ValueError("the trees are cut off")
+        booster = lightgbm.Booster(model_str=document["trees"])
+        calibration = calibration_from_json(canonical_json(document["calibration"]))
+        found = Boosting(booster, calibration, int(document["rounds"]), int(document["horizon"]), threads)
+    except (ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as fault:
+        raise ModelError(f"{FILE_NAME} does not hold boosted trees: {fault}") from fault
+    if booster.num_feature() != features or not 0 <= found.rounds <= booster.num_trees():
+        raise ModelError(f"{FILE_NAME} does not hold boosted trees of this model")
+    return found
+
+
+def _require_lightgbm() -> None:
+    """Say how to get what is missing."""
+    if importlib.util.find_spec("lightgbm") is None:
+        raise ConfigError(
+            "the comparison needs lightgbm, which the bot runs without: install lstm-scalping-bot[train]"
+        )
+
+
 def calibrated(rows: RowTable, slices: TimeSlices, score: Any, horizon: int) -> Calibration:
     """The curve from a standardized score to P(up), and its return scale, fitted on the calibrate slice.
 
@@ -140,7 +195,12 @@ def calibrated(rows: RowTable, slices: TimeSlices, score: Any, horizon: int) -> 
     z = score(rows.scaled[ends])
     followed = rows.future_return[ends] / (rows.volatility[ends] * math.sqrt(horizon))
     curve = fit_calibration(z, followed > 0.0, horizon=horizon)
-    return Calibration(curve.slope, curve.samples, fit_return_scale(z, followed, horizon=horizon))
+    return Calibration(
+        curve.slope,
+        curve.samples,
+        fit_return_scale(z, followed, horizon=horizon),
+        return_scale_error(z, followed, rows.ts[ends], horizon=horizon),
+    )
 
 
 def _moves(rows: RowTable, bounds: tuple[int, int], stride: int) -> Indices:

@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bootstrap import block_minutes
-from models.evaluation import log_loss
-from models.skill import MILLI, Figure, Skill, mean_figure, skill
+from models.figures import Figure, mean_figure
+from models.log_loss import log_loss
+from models.skill import MILLI, Skill, skill
+from models.trials import deflated_bounds, deflated_confidence
 from models.verdict import LEAST_BLOCKS, LEAST_MOVES
 
 Floats = npt.NDArray[np.float64]
@@ -45,6 +47,7 @@ class Contender:
         direction: float64 [n]; the sign is the direction said.
         probability: float64 [n], P(up), or None.
         given: bool [n], where there is a forecast.
+        expected: float64 [n], the log return expected, or None.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Contender:
     direction: Floats
     probability: Floats | None
     given: Flags
+    expected: Floats | None = None
 
     @property
     def coverage(self) -> float:
@@ -122,7 +126,7 @@ def moment_keys(symbol: npt.NDArray[np.int16], ts: Indices) -> Indices:
     return (symbol.astype(np.int64) << _SYMBOL_SHIFT) + ts
 
 
-def compare(contenders: Sequence[Contender]) -> list[Standing]:
+def compare(contenders: Sequence[Contender], *, trials: int = 1) -> list[Standing]:
     """Measure all on the minutes that all have, models beside the baselines of their horizons.
 
     Minutes count where every baseline and every model of enough coverage has a forecast, and every horizon its
@@ -130,6 +134,8 @@ def compare(contenders: Sequence[Contender]) -> list[Standing]:
 
     Args:
         contenders: Each model's ground must have a baseline named ``base_rate``.
+        trials: Distinct trials on these minutes, these models among them; what adds something must do so at the
+            confidence that so many ask for (``models.trials``).
     """
     common = shared_moments(contenders)
     standings = []
@@ -137,7 +143,7 @@ def compare(contenders: Sequence[Contender]) -> list[Standing]:
         field = [one for one in contenders if one.horizon == horizon]
         baselines = [one for one in field if not one.is_model]
         standings += [_measured(one, baselines, common, shared=True) for one in baselines]
-        standings += [_judged(one, baselines, common) for one in field if one.is_model]
+        standings += [_judged(one, baselines, common, trials) for one in field if one.is_model]
     return standings
 
 
@@ -147,7 +153,7 @@ def shared_moments(contenders: Iterable[Contender]) -> Indices:
     return reduce(_both, counted) if counted else np.empty(0, np.int64)
 
 
-def _judged(model: Contender, baselines: Sequence[Contender], common: Indices) -> Standing:
+def _judged(model: Contender, baselines: Sequence[Contender], common: Indices, trials: int) -> Standing:
     """A model with its verdict, on the common minutes or, where it seldom speaks, on its own."""
     shared = model.coverage >= LEAST_COVERAGE
     chosen = common if shared else reduce(_both, [one.answered() for one in baselines], model.answered())
@@ -168,8 +174,9 @@ def _judged(model: Contender, baselines: Sequence[Contender], common: Indices) -
     said = log_loss(_at(model, model.probability, chosen), realized)
     edge = mean_figure(ts, (losses[best] - said) * MILLI, block_minutes(model.horizon))
     blocks = len(np.unique(ts)) / block_minutes(model.horizon)
-    adds = _adds(edge, measured.moves, blocks)
-    words = _sentence(model.name, baselines[best], edge, adds, measured.moves, blocks)
+    asked = _deflated(edge, trials)
+    adds = _adds(asked, measured.moves, blocks)
+    words = _sentence(model.name, baselines[best], asked, adds, measured.moves, blocks, trials)
     return _with_verdict(measured, baselines[best], edge, adds, words)
 
 
@@ -187,6 +194,7 @@ def _measured(one: Contender, baselines: Sequence[Contender], chosen: Indices, *
         None if one.probability is None else _at(one, one.probability, chosen),
         _at(base, base.probability, chosen),
         block=block_minutes(one.horizon),
+        expected=None if one.expected is None else _at(one, one.expected, chosen),
     )
     return Standing(one, len(chosen), moves, shared, figures)
 
@@ -209,6 +217,13 @@ def _with_verdict(
     )
 
 
+def _deflated(edge: Figure | None, trials: int) -> Figure | None:
+    """The gain with its interval at the confidence that so many trials ask for."""
+    if edge is None or edge.low is None or edge.high is None:
+        return edge
+    return Figure(edge.value, *deflated_bounds(edge.value, edge.low, edge.high, trials))
+
+
 def _adds(edge: Figure | None, moves: int, blocks: float) -> bool | None:
     """Whether the whole interval lies above 0; None where the sample is too small to tell."""
     if edge is None or edge.low is None or moves < LEAST_MOVES or blocks < LEAST_BLOCKS:
@@ -217,7 +232,13 @@ def _adds(edge: Figure | None, moves: int, blocks: float) -> bool | None:
 
 
 def _sentence(
-    name: str, rival: Contender, edge: Figure | None, adds: bool | None, moves: int, blocks: float
+    name: str,
+    rival: Contender,
+    edge: Figure | None,
+    adds: bool | None,
+    moves: int,
+    blocks: float,
+    trials: int,
 ) -> str:
     """The verdict in plain words."""
     if adds is None or edge is None:
@@ -225,7 +246,8 @@ def _sentence(
             f"{name}: not enough data, {moves:,} moves over {blocks:.0f} independent stretches; "
             f"{LEAST_MOVES:,} over {LEAST_BLOCKS:.0f} are the least that it can be judged on."
         )
-    figures = f"{edge.value:+.2f} millinats, 95 % interval {edge.low:+.2f} to {edge.high:+.2f}"
+    share = f"{100.0 * deflated_confidence(trials):.4g} %"
+    figures = f"{edge.value:+.2f} millinats, {share} interval {edge.low:+.2f} to {edge.high:+.2f}"
     best = rival.name.replace("_", " ")
     if adds:
         return f"{name} adds something: it beats the best baseline, {best}, by {figures}."

@@ -32,6 +32,7 @@ class RowTable:
         volatility: Causal, a minute, as a fraction.
         last_return: Log return of the row's own minute; NaN after a gap.
         future_return: Log return over the horizon; NaN where the future is not there.
+        next_open: Open of the next minute, at which an order would be filled; NaN where it is not there.
         scaled: float32 [n, f].
         ends: Row numbers where a whole window ends.
     """
@@ -43,6 +44,7 @@ class RowTable:
     volatility: Floats
     last_return: Floats
     future_return: Floats
+    next_open: Floats
     scaled: npt.NDArray[np.float32]
     ends: Indices
 
@@ -130,6 +132,7 @@ def build_rows(
             "volatility": table.volatility,
             "last_return": _last_return(candles),
             "future_return": forward_log_return(candles, target.horizon),
+            "next_open": _next_open(candles),
             "scaled": scaler.transform_table(table.matrix),
             "ends": window_ends(candles.ts, table.valid, window) + start,
         }
@@ -146,3 +149,11 @@ def _last_return(candles: CandleArrays) -> Floats:
     follows = np.flatnonzero(np.diff(candles.ts) == MINUTE_MS) + 1
     last[follows] = np.log(candles.close[follows] / candles.close[follows - 1])
     return last
+
+
+def _next_open(candles: CandleArrays) -> Floats:
+    """open[t+1]; NaN for the last candle and before a gap."""
+    found = np.full(len(candles), np.nan)
+    before = np.flatnonzero(np.diff(candles.ts) == MINUTE_MS)
+    found[before] = candles.open[before + 1]
+    return found

@@ -1,92 +1,142 @@
-"""How good a forecast is, beside what costs nothing. Money is measured by a backtest, not here.
+"""How good a forecast is, beside what costs nothing, in the space of returns and net of costs.
 
-Direction accuracy is the share of forecasts whose sign is that of the move from the last close, ties left
-out. Log-loss gains are in thousandths of a nat against the base rate of the training data. Intervals are
-95 %, by block bootstrap. The seeds' accuracy (signs of differences between consecutive predicted levels)
-and fits of the price level are given only as legacy figures and beside those of repeating the last price.
+Every figure of the report stands beside those of persistence, the base rate, the last return's sign and the fitted
+baselines. A figure of the price level, and the seeds' accuracy, which is labelled ``legacy``, never stand without
+persistence beside them. A backtest of a strategy is something else: it has stops, sizes and funding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bot.errors import DataError
-from models.bootstrap import Interval, block_interval, block_minutes
-from models.verdict import judge
+from models.bootstrap import block_minutes
+from models.expectancy import expectancy
+from models.figures import Figure, mean_figure
+from models.forecast_metrics import metrics_of, reliability
+from models.forecast_sample import Forecast, Sample, unfitted_forecasts
+from models.forecast_tests import diebold_mariano
+from models.forecast_trades import TradingCosts
+from models.log_loss import log_loss
+from models.price_figures import legacy, price_level
+from models.skill import MILLI
+from models.trials import ALONE, Record
+from models.verdict import Case, NetOfCosts, judge
+
+__all__ = ["Forecast", "Sample", "best_baseline", "evaluate", "log_loss", "reliability"]
 
 Floats = npt.NDArray[np.float64]
 
-BPS = 1e4
-RELIABILITY_PARTS = 10
-_LEAST_PROBABILITY = 1e-6
+MINUTES_A_DAY = 1440
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Out-of-sample moments with known outcomes, in order of symbol and time; arrays of length n.
-
-    Attributes:
-        ts: int64, open time of the last candle of the window, ms.
-        symbol: int16, number of the symbol.
-        close: Last close.
-        realized: Log return over the horizon that came.
-        last_return: Log return of the last minute; NaN after a gap.
-        horizon: Minutes.
-    """
-
-    ts: npt.NDArray[np.int64]
-    symbol: npt.NDArray[np.int16]
-    close: Floats
-    realized: Floats
-    last_return: Floats
-    horizon: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Forecast:
-    """What one forecaster said at each moment of a sample.
-
-    Attributes:
-        name: For the table.
-        direction: Signed: its sign is the direction forecast; 0 or NaN is none.
-        expected: Expected log returns, or None for a forecaster of directions only.
-        probability: P(up), or None.
-    """
-
-    name: str
-    direction: Floats
-    expected: Floats | None = None
-    probability: Floats | None = None
-
-
-def baseline_forecasts(sample: Sample, base_rate: float, logistic: Floats) -> list[Forecast]:
-    """Persistence, base rate, last return's sign, and the logistic regression's probabilities."""
-    size = len(sample.ts)
-    zero = np.zeros(size)
-    return [
-        Forecast("persistence", zero, expected=zero),
-        Forecast("base_rate", np.full(size, base_rate - 0.5), probability=np.full(size, base_rate)),
-        Forecast("last_return_sign", sample.last_return),
-        Forecast("logistic_regression", logistic - 0.5, probability=logistic),
-    ]
-
-
-def evaluate(sample: Sample, model: Forecast, base_rate: float, logistic: Floats) -> dict[str, Any]:
+def evaluate(
+    sample: Sample,
+    model: Forecast,
+    rivals: Sequence[Forecast],
+    *,
+    base_rate: float,
+    costs: TradingCosts | None = None,
+    record: Record = ALONE,
+) -> dict[str, Any]:
     """The whole report as JSON values; ``forecasts`` has the model first, then the baselines.
+
+    Args:
+        sample: The moments.
+        model: Who is judged.
+        rivals: The fitted baselines; persistence, base rate and the last return's sign are added.
+        base_rate: Share of rises in the training data.
+        costs: Of a round trip; None counts none.
+        record: The trials on these minutes, which the verdict is deflated by.
 
     Raises:
         DataError: The sample is empty.
     """
     if not len(sample.ts):
         raise DataError("no whole window with a known future is left to evaluate on")
-    forecasts = [model, *baseline_forecasts(sample, base_rate, logistic)]
-    metrics = {forecast.name: _metrics(sample, forecast, base_rate) for forecast in forecasts}
-    moves = int(np.count_nonzero(sample.realized))
-    report: dict[str, Any] = {
+    baselines = [*unfitted_forecasts(sample, base_rate), *rivals]
+    metrics = {
+        one.name: metrics_of(sample, one, base_rate)
+        | {"expectancy": expectancy(sample, one, costs, trials=record.trials)}
+        for one in (model, *baselines)
+    }
+    report = _sample_figures(sample, base_rate) | {
+        "forecasts": metrics,
+        "diebold_mariano": {one.name: compared(sample, model, one) for one in baselines},
+        "trials": record.as_json(),
+        "costs": None if costs is None else {"round_trip_bps": costs.round_trip * 1e4},
+    }
+    if model.probability is not None:
+        report["reliability"] = reliability(model.probability, sample.realized)
+    if model.expected is not None:
+        report["price_level"] = price_level(sample, model.expected)
+        report["legacy"] = legacy(sample, model.expected)
+    case = _case(sample, model, baselines, metrics[model.name], record)
+    return report | {"verdict": judge(case)}
+
+
+def best_baseline(sample: Sample, baselines: Sequence[Forecast]) -> tuple[Forecast, Floats]:
+    """The baseline with the lowest log loss on these very minutes, and its losses [n], NaN for ties."""
+    losses = {
+        place: log_loss(one.probability, sample.realized)
+        for place, one in enumerate(baselines)
+        if one.probability is not None
+    }
+    moved = sample.realized != 0.0
+    best = min(losses, key=lambda place: float(losses[place][moved].mean()) if moved.any() else 0.0)
+    return baselines[best], losses[best]
+
+
+def gain_over(sample: Sample, model: Forecast, losses: Floats) -> Figure | None:
+    """The model's paired log-loss gain over some losses, millinats; None where it says no probabilities."""
+    if model.probability is None:
+        return None
+    gain = (losses - log_loss(model.probability, sample.realized)) * MILLI
+    return mean_figure(sample.ts, gain, block_minutes(sample.horizon))
+
+
+def compared(sample: Sample, model: Forecast, other: Forecast) -> dict[str, Any] | None:
+    """The model against another by the test of Diebold and Mariano, with a variance that bears overlapping labels.
+
+    By log loss in millinats, ties left out; against a forecaster of directions by wrong directions, where both say
+    one. As many lags count as a bootstrap block has minutes; symbols of one minute are one observation.
+
+    Returns:
+        ``loss``, ``mean`` (above 0 the model is better), ``statistic``, ``p_value``; None where there is nothing to
+        compare by or fewer than two minutes.
+    """
+    if model.probability is not None and other.probability is not None:
+        name = "log_loss_millinats"
+        losses = [log_loss(one.probability, sample.realized) * MILLI for one in (other, model)]  # type: ignore[arg-type]
+    else:
+        name = "wrong_direction"
+        losses = [_wrong(sample, one) for one in (other, model)]
+    present = np.isfinite(losses[0]) & np.isfinite(losses[1])
+    minutes, place = np.unique(sample.ts[present], return_inverse=True)
+    if len(minutes) < 2:
+        return None
+    counts = np.bincount(place)
+    theirs, ours = (np.bincount(place, weights=loss[present]) / counts for loss in losses)
+    found = diebold_mariano(theirs, ours, lags=min(block_minutes(sample.horizon), len(minutes) - 1))
+    statistic = found.statistic if np.isfinite(found.statistic) else None
+    return {"loss": name, "mean": found.mean, "statistic": statistic, "p_value": found.p_value}
+
+
+def _wrong(sample: Sample, forecast: Forecast) -> Floats:
+    """1 for a wrong direction, 0 for a right one, NaN where none was said or nothing moved."""
+    said = np.isfinite(forecast.direction) & (forecast.direction != 0.0) & (sample.realized != 0.0)
+    return np.where(said, np.sign(forecast.direction) != np.sign(sample.realized), np.nan)
+
+
+def _sample_figures(sample: Sample, base_rate: float) -> dict[str, Any]:
+    """What was measured on."""
+    moved = sample.realized != 0.0
+    moves = int(np.count_nonzero(moved))
+    return {
         "samples": len(sample.ts),
         "ties": len(sample.ts) - moves,
         "from_ms": int(sample.ts.min()),
@@ -94,131 +144,37 @@ def evaluate(sample: Sample, model: Forecast, base_rate: float, logistic: Floats
         "horizon_minutes": sample.horizon,
         "block_minutes": block_minutes(sample.horizon),
         "base_rate_train": base_rate,
-        "share_up": _share(np.where(sample.realized != 0.0, sample.realized > 0.0, np.nan)),
-        "forecasts": metrics,
+        "share_up": float((sample.realized[moved] > 0.0).mean()) if moves else None,
     }
-    if model.probability is not None:
-        report["reliability"] = reliability(model.probability, sample.realized)
-    if model.expected is not None:
-        report["price_level"] = _price_level(sample, model.expected)
-        report["legacy"] = _legacy(sample, model.expected)
-    blocks = len(np.unique(sample.ts)) / block_minutes(sample.horizon)
-    return report | {"verdict": judge(metrics[model.name], moves=moves, blocks=blocks)}
 
 
-def _metrics(sample: Sample, forecast: Forecast, base_rate: float) -> dict[str, Any]:
-    """Every figure of one forecaster; None where it does not apply."""
-    block = block_minutes(sample.horizon)
-    decided = (sample.realized != 0.0) & np.isfinite(forecast.direction) & (forecast.direction != 0.0)
-    right = np.where(decided, np.sign(forecast.direction) == np.sign(sample.realized), np.nan)
-    found: dict[str, Any] = {
-        "direction_accuracy": _share(right),
-        "direction_interval": _bounds(block_interval(sample.ts, right, block=block)),
-        "direction_samples": int(decided.sum()),
-        "log_loss": None,
-        "log_loss_gain_millinats": None,
-        "log_loss_gain_interval": None,
-    }
-    if forecast.probability is not None:
-        loss = log_loss(forecast.probability, sample.realized)
-        base = log_loss(np.full(len(loss), base_rate), sample.realized)
-        gain = (base - loss) * 1000.0
-        found["log_loss"] = _mean(loss)
-        found["log_loss_gain_millinats"] = _mean(gain)
-        found["log_loss_gain_interval"] = _bounds(block_interval(sample.ts, gain, block=block))
-    return found | _return_metrics(forecast.expected, sample.realized)
-
-
-def log_loss(probability: Floats, realized: Floats) -> Floats:
-    """-log of the probability given to what came, nats; NaN for ties."""
-    bounded = np.clip(probability, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
-    loss = -np.log(np.where(realized > 0.0, bounded, 1.0 - bounded))
-    return np.where(realized == 0.0, np.nan, loss)
-
-
-def reliability(probability: Floats, realized: Floats) -> list[dict[str, float]]:
-    """What came where a rise was said to be so likely: ten parts of equal size, ties left out.
-
-    Returns:
-        Rows ``said`` (mean P(up)), ``came`` (share of rises), ``count``, from the least likely part to the most;
-        fewer where probabilities repeat.
-    """
-    moved = (realized != 0.0) & np.isfinite(probability)
-    said, came = probability[moved], realized[moved] > 0.0
-    if not len(said):
-        return []
-    edges = np.unique(np.quantile(said, np.linspace(0.0, 1.0, RELIABILITY_PARTS + 1)))
-    part = np.searchsorted(edges[1:-1], said, side="right")
-    return [
-        {
-            "said": float(said[part == k].mean()),
-            "came": float(came[part == k].mean()),
-            "count": int((part == k).sum()),
-        }
-        for k in np.unique(part)
-    ]
-
-
-def _return_metrics(expected: Floats | None, realized: Floats) -> dict[str, Any]:
-    """Errors of expected returns; a slope below 1 means that the forecasts are too bold."""
-    names = ("mae_bps", "rmse_bps", "return_r2", "correlation", "calibration_slope")
-    if expected is None:
-        return dict.fromkeys(names)
-    error = realized - expected
-    spread = float(expected.var())
-    covariance = float(np.mean((expected - expected.mean()) * (realized - realized.mean())))
-    moving = spread > 1e-30
-    deviations = float(expected.std() * realized.std())
-    values = (
-        float(np.abs(error).mean()) * BPS,
-        float(np.sqrt(np.mean(error * error))) * BPS,
-        1.0 - float(np.sum(error * error)) / max(float(np.sum((realized - realized.mean()) ** 2)), 1e-300),
-        covariance / deviations if moving and deviations > 0.0 else None,
-        covariance / spread if moving else None,
+def _case(
+    sample: Sample,
+    model: Forecast,
+    baselines: Sequence[Forecast],
+    metrics: Mapping[str, Any],
+    record: Record,
+) -> Case:
+    """What the verdict rests on."""
+    rival, losses = best_baseline(sample, baselines)
+    minutes = len(np.unique(sample.ts))
+    return Case(
+        rival=rival.name,
+        gain=gain_over(sample, model, losses),
+        moves=int(np.count_nonzero(sample.realized)),
+        blocks=minutes / block_minutes(sample.horizon),
+        days=minutes / MINUTES_A_DAY,
+        record=record,
+        net=_net(metrics["expectancy"]),
     )
-    return dict(zip(names, values, strict=True))
 
 
-def _price_level(sample: Sample, expected: Floats) -> dict[str, Any]:
-    """R² of the price level, which says nothing by itself: persistence stands beside it."""
-    actual = sample.close * np.exp(sample.realized)
-    # Several symbols: each about its own mean, or the distance between their prices would count as fit.
-    sizes = np.maximum(np.bincount(sample.symbol), 1)
-    means = np.bincount(sample.symbol, weights=actual) / sizes
-    total = float(np.sum((actual - means[sample.symbol]) ** 2))
-    errors = {
-        "r2_model": float(np.sum((actual - sample.close * np.exp(expected)) ** 2)),
-        "r2_persistence": float(np.sum((actual - sample.close) ** 2)),
-    }
-    return {name: 1.0 - error / total if total > 0.0 else None for name, error in errors.items()}
-
-
-def _legacy(sample: Sample, expected: Floats) -> dict[str, Any]:
-    """Signs of differences between consecutive levels, predicted and actual: the seeds' definition."""
-    predicted = np.diff(sample.close * np.exp(expected))
-    actual = np.diff(sample.close * np.exp(sample.realized))
-    persistent = np.diff(sample.close)
-    follows = (np.diff(sample.ts) == 60_000) & (np.diff(sample.symbol) == 0)
-    return {
-        "label": "legacy: sign of differences between consecutive predicted levels, not a forecast from the last close",
-        "direction_accuracy": _share(np.where(follows, np.sign(predicted) == np.sign(actual), np.nan)),
-        "direction_accuracy_persistence": _share(
-            np.where(follows, np.sign(persistent) == np.sign(actual), np.nan)
-        ),
-    }
-
-
-def _share(flags: Floats) -> float | None:
-    """Mean of what is not NaN."""
-    return _mean(flags)
-
-
-def _mean(values: Floats) -> float | None:
-    """Mean of what is not NaN; None when nothing is."""
-    present = values[np.isfinite(values)]
-    return float(present.mean()) if len(present) else None
-
-
-def _bounds(interval: Interval | None) -> list[float] | None:
-    """The interval as JSON."""
-    return None if interval is None else [interval.low, interval.high]
+def _net(earned: Mapping[str, Any] | None) -> NetOfCosts | None:
+    """What trades earned at the configured costs."""
+    if earned is None:
+        return None
+    at_once = earned["at_1x"]
+    if at_once["net_bps"] is None:
+        return NetOfCosts(earned["trades"], None)
+    low, high = at_once["net_interval"] or (None, None)
+    return NetOfCosts(earned["trades"], Figure(at_once["net_bps"], low, high))

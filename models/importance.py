@@ -18,9 +18,9 @@ import numpy.typing as npt
 from bot.errors import DataError
 from models.bootstrap import block_interval, block_minutes
 from models.dataset import RowTable
-from models.evaluation import log_loss
 from models.forecaster import Forecaster
 from models.inspection_sample import evenly_spaced, served_weights
+from models.log_loss import log_loss
 from models.windows import MINUTE_MS, gather
 
 Floats = npt.NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.skill import Figure
+from models.figures import Figure
 
 WARM_UPS = 20
 RUNS = 300

@@ -10,13 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bot.errors import ModelError
 from models.graph_parts import INPUT, OUTPUT, last_row, one_column
+from models.score_slope import SCORE_SLOPE
 
 Floats = npt.NDArray[np.float64]
-
-SCORE_SLOPE = 1.702
-"""The normal distribution is within 0.01 of a logistic curve of this slope (D. Haley, Estimation of the Dosage
-Mortality Relationship When the Dose Is Subject to Error, 1952): log odds divided by it are a score that reads
-as a standardized return."""
 
 
 def logit_graph(weights: Floats, intercept: float, window: int, features: int) -> bytes:

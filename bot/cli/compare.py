@@ -97,7 +97,8 @@ def compare(
 ) -> None:
     """Train recipes on older candles, compare them and stored models on newer ones, beside baselines.
 
-    A second start with the same --out trains only what is missing.
+    A second start with the same --out trains only what is missing. Each model compared is a trial in the ledger of
+    --models.
 
     Example: bot compare --recipe scalping --recipe forest --candles binance-BTCUSDT-1m-2024.parquet --test-from 2024-07-01
     """
@@ -106,13 +107,17 @@ def compare(
     from bot.cli.compare_report import check_marks, markdown, print_comparison, store
     from bot.cli.compare_work import Entry, compare_entries
     from bot.cli.data_tables import print_json
+    from bot.clock import wall_ms
+    from models.forecast_trades import TradingCosts
     from models.registry import resolve
+    from models.trials import Ledger
 
     # What is wrong with the words is said before hours of training.
     chosen = chosen_recipes(recipes or (), changes or (), all_of_them=not recipes and not models)
     if write_docs is not None:
         check_marks(write_docs)
-    folders = [resolve(models_root or default_models_root(), name) for name in models or ()]
+    root = models_root or default_models_root()
+    folders = [resolve(root, name) for name in models or ()]
     split = _split(candles, test_from)
     money = prepare_on(Wishes(strategy=strategy), split.after)
     target = out or default_models_root().parent / "comparison"
@@ -125,13 +130,18 @@ def compare(
         else Entry(
             entry.name,
             reused_or_trained(
-                entry.recipe, split.before, target / "models", max_minutes=max_minutes, quiet=as_json
+                entry.recipe,
+                split.before,
+                target / "models",
+                max_minutes=max_minutes,
+                costs=TradingCosts(money.data.config.costs.round_trip),
+                quiet=as_json,
             ),
             None,
         )
         for entry in entries
     ]
-    document = compare_entries(ready, split, money, target, quiet=as_json)
+    document = compare_entries(ready, split, money, target, Ledger(root, wall_ms()), quiet=as_json)
     store(target, document)
     if write_docs is not None:
         check_marks(write_docs, put=markdown(document))

@@ -13,6 +13,7 @@ from bot.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from models.candle_arrays import CandleArrays
+    from models.forecast_trades import TradingCosts
     from models.recipe import Recipe
 
 
@@ -51,6 +52,7 @@ def reused_or_trained(
     root: Path,
     *,
     max_minutes: float | None,
+    costs: TradingCosts,
     quiet: bool,
 ) -> Path:
     """The folder of a model of this recipe and these candles: one that is there, or a new one.
@@ -72,7 +74,13 @@ def reused_or_trained(
     tell(f"{recipe.name}: training", quiet=quiet)
     with training_bar(quiet=quiet) as show:
         trained = train(
-            limited, series, root, created_at_ms=wall_ms(), monotonic_ns=monotonic_ns, on_progress=show
+            limited,
+            series,
+            root,
+            created_at_ms=wall_ms(),
+            monotonic_ns=monotonic_ns,
+            costs=costs,
+            on_progress=show,
         )
     if was_interrupted(trained.history):
         tell(f"{recipe.name}: interrupted; start the same command again to go on", quiet=quiet)

@@ -209,11 +209,18 @@ def _footnotes(document: Mapping[str, Any]) -> Iterator[str]:
         "interval from weeks of daily returns drawn anew; buy-and-hold without costs. One forecast: median of single "
         "inferences on one thread, features left out. Training: one run, so without an interval."
     )
-    count = sum(row["is_model"] for row in document["forecasters"])
-    yield (
-        f"Of {count} models that know nothing, each has a chance of about 1 in 40 to seem to add something."
-        if count > 1
-        else "A model that knows nothing has a chance of about 1 in 40 to seem to add something."
+    yield _trials_words(document.get("trials", 1))
+
+
+def _trials_words(trials: int) -> str:
+    """What the verdicts ask for."""
+    from models.trials import deflated_confidence
+
+    if trials == 1:
+        return "A model that knows nothing has a chance of about 1 in 40 to seem to add something."
+    return (
+        f"The ledger has {trials:,} different trials on these minutes: a verdict asks for {100.0 * deflated_confidence(trials):.4g} %"
+        ", so that of all of them, knew they nothing, the chance that any seems to add something is about 1 in 40."
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.cli.compare_models import tell
 from bot.cli.compare_timings import Timings
+from bot.cli.compare_trials import look_at, trial_count, write_down
 from bot.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from models.out_of_sample import Moments, Outlook, References
     from models.passport import ModelPassport
     from models.recipe import Recipe
+    from models.trials import Ledger, Trial
 
 _TIMED_WINDOWS = 256
 ONCE_A_HORIZON = frozenset({"persistence", "last_return_sign"})
@@ -56,6 +58,7 @@ class _Field:
         money: (name, ground) -> net return.
         facts: (name, ground) -> what else is known of it, as JSON values.
         grounds: By what they were fitted on.
+        trials: (name, ground) -> the look at a model, for the ledger.
         hold: Buy-and-hold over the same candles.
     """
 
@@ -63,32 +66,49 @@ class _Field:
     money: dict[tuple[str, str], NetReturn] = field(default_factory=dict)
     facts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     grounds: dict[str, _Ground] = field(default_factory=dict)
+    trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
     hold: NetReturn | None = None
 
 
 def compare_entries(
-    entries: list[Entry], split: Split, money: Prepared, out: Path, *, quiet: bool
+    entries: list[Entry], split: Split, money: Prepared, out: Path, ledger: Ledger, *, quiet: bool
 ) -> dict[str, Any]:
     """Compare all entries, each with a folder; the whole result as JSON values.
 
+    Each model is a trial in the ledger, written down before the result is returned.
+
     Raises:
         DataError: A model was made from the time compared, or the candles hold no whole window there.
-        ModelError: A model is refused.
-        StorageError: The disk refused the measured times.
+        ModelError: A model is refused, or the ledger is damaged.
+        StorageError: The disk refused the measured times, or the ledger's lines.
     """
     from models.comparison import compare
+    from models.hashing import data_digest
+    from models.trials import read_trials
 
+    earlier = read_trials(ledger.root)
     gathered = _Field()
     timings = Timings(out)
+    digest = data_digest(split.whole)
     for entry in entries:
-        _gather(entry, split, money, gathered, timings, quiet=quiet)
+        _gather(entry, split, money, gathered, timings, (ledger.at_ms, digest), quiet=quiet)
     timings.store()
     tell("comparing", quiet=quiet)
-    return _document(compare(gathered.contenders), gathered, split, money)
+    count = trial_count(gathered.trials, earlier)
+    standings = compare(gathered.contenders, trials=count)
+    write_down(standings, gathered.trials, ledger)
+    return _document(standings, gathered, split, money) | {"trials": count}
 
 
 def _gather(
-    entry: Entry, split: Split, money: Prepared, gathered: _Field, timings: Timings, *, quiet: bool
+    entry: Entry,
+    split: Split,
+    money: Prepared,
+    gathered: _Field,
+    timings: Timings,
+    look: tuple[int, str],
+    *,
+    quiet: bool,
 ) -> None:
     """One model's forecasts, what they earn and how long they take; and those of its baselines, once."""
     from models.forecaster import load_forecaster
@@ -108,6 +128,7 @@ def _gather(
     gathered.contenders.append(_contender(entry.name, ground, forecaster, moments, said, is_model=True))
     tell(f"{entry.name}: backtest", quiet=quiet)
     _earn(entry.name, ground, forecaster, moments, said, money, gathered, given=moments.given)
+    gathered.trials[entry.name, ground] = look_at(forecaster.passport, moments, *look)
     gathered.facts[entry.name, ground] = {
         "model_id": forecaster.passport.model_id,
         "recipe": forecaster.passport.recipe,
@@ -200,6 +221,7 @@ def _contender(
         direction=said.direction,
         probability=said.probability,
         given=moments.given if is_model else np.ones(len(moments), np.bool_),
+        expected=said.expected,
     )
 
 
@@ -233,6 +255,7 @@ def _earn(
             model_id=name,
             horizon_minutes=forecaster.target.horizon,
             probability_up=rounded(said.probability[chosen]),
+            uncertainty=None if said.uncertainty is None else rounded(said.uncertainty[chosen]),
         )
     data = replace(money.data, predictions=columns)
     result = run_backtest(data, engine="fast")

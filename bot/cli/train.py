@@ -96,6 +96,7 @@ def train(
     tensorboard: tracking.TensorBoardDir = None,
     mlflow: tracking.MlflowUri = None,
     mlflow_experiment: tracking.MlflowExperiment = None,
+    configs: options.Configs = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model by a recipe and print its forecasts' quality beside baselines.
@@ -119,6 +120,7 @@ def train(
     told = tracking.trackers(tensorboard, mlflow, mlflow_experiment)
     shorthands = options.Shorthands(sequence_length, horizon, batch_size, units, dropout, learning_rate)
     chosen = load_recipe(recipe, [*shorthands.overrides(recipe), *(changes or ())])
+    costs = options.trading_costs(configs or [])
     if options.takes_files(candles, symbols, exchange, store):
         series = read_series(candles or [], since, until)
     else:
@@ -136,6 +138,7 @@ def train(
                 created_at_ms=began,
                 monotonic_ns=monotonic_ns,
                 resume=not restart,
+                costs=costs,
                 on_progress=run.beside(show),
             )
         places = run.finished(trained)
@@ -151,11 +154,11 @@ def train(
             }
         )
         return
-    print_report(trained.report)
     typer.echo(f"{trained.model_id} is stored in {trained.folder}")
     if trained.history.get("stopped_because") == "interrupted":
         typer.echo("It is the best epoch until you interrupted; the same command goes on from there.")
     tracking.print_places(places)
+    print_report(trained.report)
 
 
 def evaluate(
@@ -168,19 +171,31 @@ def evaluate(
         typer.Option("--in-sample", help="Keep the time of the training too: the fit, not the forecast."),
     ] = False,
     models_root: RootOption = None,
+    configs: options.Configs = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model's forecasts beside baselines, on candles that it was not made from.
+    """Measure a model's forecasts beside baselines, net of costs too, on candles that it was not made from.
+
+    The look is written into the trial ledger of the models' folder: what was tried before on the same minutes makes
+    the verdict ask for more.
 
     Example: bot evaluate --model latest --candles binance-BTCUSDT-1m-2024.parquet --from 2024-07-01
     """
     from bot.cli.data_tables import print_json
     from bot.cli.forecast_tables import print_report
+    from bot.clock import wall_ms
     from models.assessment import evaluate_artifact
     from models.registry import resolve
+    from models.trials import Ledger
 
-    folder = resolve(models_root or default_models_root(), model)
-    report = evaluate_artifact(folder, read_series(candles, since, until), in_sample=in_sample)
+    root = models_root or default_models_root()
+    report = evaluate_artifact(
+        resolve(root, model),
+        read_series(candles, since, until),
+        in_sample=in_sample,
+        costs=options.trading_costs(configs or []),
+        ledger=Ledger(root, wall_ms()),
+    )
     if as_json:
         print_json(report)
     else:
@@ -196,7 +211,7 @@ def predict(
     models_root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what a model forecasts on each candle: ts, expected_return, probability_up, symbol.
+    """Write what a model forecasts on each candle: ts, expected_return, probability_up and more, symbol.
 
     ``ts`` is the open time of the candle on whose close the prediction is known; a row is there for each
     candle whose window is whole.
@@ -285,6 +300,10 @@ def write_predictions(path: Path, found: list[PredictionSeries]) -> None:
         np.concatenate([one.probability_up for one in found]),
         {one.symbol: len(one.ts) for one in found},
         about_model(found[0].model_id, found[0].horizon_minutes),
+        uncertainty=np.concatenate([one.uncertainty for one in found]),
+        volatility=np.concatenate([one.volatility for one in found]),
+        return_low=np.concatenate([one.return_low for one in found]),
+        return_high=np.concatenate([one.return_high for one in found]),
     )
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
+    from models.forecast_trades import TradingCosts
     from models.recipe_sections import ArchitectureSection
 
 TrainCandles = Annotated[
@@ -23,6 +25,10 @@ ListRecipes = Annotated[bool, typer.Option("--list", help="List the recipes and 
 Symbols = Annotated[
     list[str] | None,
     typer.Option("--symbol", metavar="S", help="A symbol out of the candle store; may be repeated."),
+]
+Configs = Annotated[
+    list[Path] | None,
+    typer.Option("--config", metavar="F", help="Settings file, for the costs; may be repeated."),
 ]
 Exchange = Annotated[
     str | None,
@@ -213,3 +219,15 @@ def _plain(value: float) -> str:
     """A number as YAML reads it: 1e-05 without a point would be a text there."""
     text = repr(value)
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def trading_costs(configs: Sequence[Path]) -> TradingCosts:
+    """What a round trip costs by the settings.
+
+    Raises:
+        ConfigError: A file or a value is refused.
+    """
+    from bot.settings import load_settings
+    from models.forecast_trades import TradingCosts
+
+    return TradingCosts(load_settings(configs).costs.to_core().round_trip)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from bot.errors import ModelError
-from models.baselines import baselines_from_json, fit_baselines
+from models.baselines import Baselines, baselines_from_json, fit_baselines
+from models.calibration import Calibration
 from models.dataset import prepare
 from models.recipe import load_recipe
+from models.score_slope import SCORE_SLOPE
 from tests.planted import planted_candles
 from tests.random_candles import random_candles
 
@@ -42,3 +44,22 @@ def test_a_document_that_is_none_is_refused(content: bytes) -> None:
     """Missing fields and another number of features raise."""
     with pytest.raises(ModelError, match=r"baselines\.json"):
         baselines_from_json(content, 2)
+
+
+def test_how_much_to_believe_is_stored_and_older_files_have_none() -> None:
+    """Expected returns are the score in units of volatility, cut by the stored scale; without one there are none."""
+    weights = np.array([0.5, -0.25])
+    plain = Baselines(0.5, weights, 0.1)
+    assert baselines_from_json(plain.to_json(), 2).calibration is None
+    rows = np.array([[1.0, 2.0], [0.0, 0.0]], np.float32)
+    score = plain.score(rows)
+    np.testing.assert_allclose(score, np.array([0.1, 0.1]) / SCORE_SLOPE)
+    volatility = np.array([1e-3, 2e-3])
+    assert plain.expected_return(score, volatility, 16) is None
+    believed = baselines_from_json(
+        Baselines(0.5, weights, 0.1, Calibration(1.5, 100, 0.25, 0.1)).to_json(), 2
+    )
+    found = believed.expected_return(score, volatility, 16)
+    assert found is not None
+    np.testing.assert_allclose(found, score * volatility * 4 * 0.25)
+    assert believed.calibration == Calibration(1.5, 100, 0.25, 0.1)

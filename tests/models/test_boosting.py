@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bot.errors import ModelError
-from models.boosting import Boosting, fit_boosting
+from bot.errors import ConfigError, ModelError
+from models.boosting import Boosting, boosting_from_json, fit_boosting
 from models.dataset import Dataset, prepare
+from models.hashing import canonical_json
 from models.recipe import load_recipe
 from tests.planted import planted_candles
 from tests.random_candles import random_candles
@@ -76,3 +78,43 @@ def test_a_market_that_only_rises_teaches_nothing(planted: Dataset) -> None:
     rising = replace(planted.rows, future_return=np.abs(planted.rows.future_return))
     with pytest.raises(ModelError, match="only rises"):
         fit_boosting(rising, planted.slices, horizon=15)
+
+
+def test_stored_trees_say_the_same(planted: Dataset, fitted: Boosting) -> None:
+    """What is read back scores every row to the bit as what was written, and writes the same bytes."""
+    again = boosting_from_json(fitted.to_json(), planted.rows.scaled.shape[1])
+    rows = planted.rows.scaled[planted.rows.ends_within(planted.slices.test)]
+    np.testing.assert_array_equal(again.score(rows), fitted.score(rows))
+    assert again.calibration == fitted.calibration
+    assert (again.rounds, again.horizon) == (fitted.rounds, fitted.horizon)
+    assert again.to_json() == fitted.to_json()
+
+
+def test_trees_that_are_none_are_refused(planted: Dataset, fitted: Boosting) -> None:
+    """Missing fields, a text that is cut off, more rounds than trees and another number of features raise."""
+    width = planted.rows.scaled.shape[1]
+    document = json.loads(fitted.to_json())
+    wrong = [
+        b"x",
+        b"{}",
+        b"[]",
+        canonical_json(document | {"trees": document["trees"][:2000]}),
+        canonical_json(document | {"trees": "end of trees"}),
+        canonical_json(document | {"rounds": 10_000}),
+        canonical_json(document | {"calibration": {"slope": -1}}),
+    ]
+    for content in wrong:
+        with pytest.raises(ModelError):
+            boosting_from_json(content, width)
+    with pytest.raises(ModelError, match=r"boosting\.json does not hold boosted trees of this model"):
+        boosting_from_json(fitted.to_json(), width + 1)
+
+
+def test_without_lightgbm_it_is_said_how_to_get_it(fitted: Boosting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the daemon's libraries are installed, the trees cannot be read, and the sentence names the extra."""
+    import importlib.util
+
+    content = fitted.to_json()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"lightgbm.*\[train\]"):
+        boosting_from_json(content, 20)

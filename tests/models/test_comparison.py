@@ -81,6 +81,21 @@ def test_a_better_forecaster_is_found_to_add(realized: np.ndarray) -> None:
     assert 0.6 < standing.skill.slope.value < 1.5
 
 
+def test_expected_returns_are_measured_where_there_are_any(realized: np.ndarray) -> None:
+    """Theil's U and R² are of the very minutes compared; who expects no return has neither."""
+    model = contender(
+        "model", informed(realized, 0.5, 3), realized, is_model=True, given=np.arange(SIZE) >= 500
+    )
+    model = replace(model, expected=0.5 * realized)
+    base, *_, standing = (one.as_json()["skill"] for one in compare([*baselines(realized), model]))
+    assert standing["theil_u"]["value"] == pytest.approx(0.5)
+    spread = np.sum((realized[500:] - realized[500:].mean()) ** 2)
+    expected = 1.0 - np.sum((0.5 * realized[500:]) ** 2) / spread
+    assert standing["return_r2"]["value"] == pytest.approx(expected)
+    assert base["theil_u"] is base["return_r2"] is None
+    assert base["brier"]["value"] == 0.25
+
+
 def test_noise_adds_nothing(realized: np.ndarray) -> None:
     """A model that knows nothing, and one that repeats the baseline, add nothing; neither does a poorer one."""
     noise = contender("noise", informed(np.zeros(SIZE), 0.1, 4), realized, is_model=True)

@@ -76,3 +76,14 @@ def test_candles_that_cannot_be_used_name_their_symbol(series) -> None:
         prepare(RECIPE, {"A/X": random_candles(200, seed=1)})
     with pytest.raises(DataError, match="no candles"):
         prepare(RECIPE, {})
+
+
+def test_the_next_open_is_where_an_order_is_filled(series) -> None:
+    """It is the open of the following minute of the same symbol, and not there before a gap or at the end."""
+    rows = prepare(RECIPE, series).rows
+    for number, name in enumerate(rows.symbols):
+        candles, found = series[name], rows.next_open[rows.symbol == number]
+        follows = np.append(np.diff(candles.ts) == 60_000, False)
+        np.testing.assert_array_equal(found[follows], candles.open[1:][follows[:-1]])
+        assert np.isnan(found[~follows]).all()
+        assert (~follows).sum() == 1 + (name == "B/X")

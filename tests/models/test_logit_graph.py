@@ -7,7 +7,8 @@ import pytest
 
 from bot.errors import ModelError
 from models.forecaster import check_graph, open_session
-from models.logit_graph import SCORE_SLOPE, base_rate_score, constant_graph, logit_graph
+from models.logit_graph import base_rate_score, constant_graph, logit_graph
+from models.score_slope import SCORE_SLOPE
 
 WINDOW, FEATURES = 60, 7
 

@@ -34,10 +34,29 @@ REPORT: dict[str, Any] = {
             "log_loss_gain_interval": [-3.0, 91.5],
             "mae_bps": 27.9,
             "calibration_slope": 0.752,
-            "brier_score": 0.25,
+            "brier": 0.25,
+            "odd_score": 0.5,
+            "theil_u": 0.99,
+            "theil_u_interval": [0.98, 1.01],
+            "expectancy": {
+                "trades": 1200,
+                "gross_bps": 9.5,
+                "at_1x": {"net_bps": -1.5, "net_interval": [-3.0, 0.25]},
+                "at_2x": {"net_bps": -12.5, "net_interval": None},
+                "daily_sharpe": 0.05,
+                "deflated_sharpe": 0.6,
+                "days_to_prove": None,
+            },
         },
         "logistic_regression": {"direction_accuracy": 0.6317, "log_loss_gain_millinats": 41.43},
     },
+    "costs": {"round_trip_bps": 11.0},
+    "diebold_mariano": {
+        "persistence": {"loss": "log_loss_millinats", "mean": 1.25, "statistic": 1.5, "p_value": 0.13},
+        "last_return_sign": None,
+    },
+    "trials": {"trials": 3, "accesses": 7, "confidence": 0.95 ** (1 / 3)},
+    "missing_baselines": {"lightgbm": "none is stored with this model"},
     "price_level": {"r2_model": 0.9829, "r2_persistence": 0.9819},
     "legacy": {"direction_accuracy": 0.5107, "direction_accuracy_persistence": 0.5141},
     "calibration": {"slope": 1.5, "samples": 1000},
@@ -81,7 +100,12 @@ def test_the_card_says_all_that_is_known(passport: ModelPassport) -> None:
         "|  | model | persistence | logistic regression |",
         "| right direction | 61.24% [54.90%, 67.60%] | – | 63.17% |",
         "| log-loss gain over the base rate, millinats | 40 [-3, 91.5] | – | 41.43 |",
-        "| brier score | 0.25 | – | – |",
+        "| Brier score | 0.25 | – | – |",
+        "| odd score | 0.5 | – | – |",
+        "| Theil's U of returns | 0.99 [0.98, 1.01] | – | – |",
+        "| model | 1,200 | 9.5 | -1.5 [-3, 0.25] | -12.5 | 0.05 | 0.6 | – |",
+        "| persistence | log loss millinats | 1.25 | 1.5 | 0.13 |",
+        "lightgbm is not among the baselines: none is stored with this model.",
         "| R² of the price level | 0.9829 | 0.9819 |",
         "| slope | 1.5 |",
         "| 0.4 | 0.45 | 12 |",
@@ -100,6 +124,9 @@ def test_the_card_says_all_that_is_known(passport: ModelPassport) -> None:
     assert "one seed" not in card
     assert "samples |" not in card.partition("## Calibration")[0]
     assert "barrier" not in card
+    assert "this one included: 3; earlier looks at them: 7. The verdict asks for 98.3 %." in card
+    assert "Fees, spread and slippage are counted" in card
+    assert card.endswith("## Verdict\n\nNo edge shown: it includes none.\n")
 
 
 def test_the_slices_stand_in_order_of_time(passport: ModelPassport) -> None:
@@ -111,7 +138,8 @@ def test_the_slices_stand_in_order_of_time(passport: ModelPassport) -> None:
 def test_what_is_missing_is_said(passport: ModelPassport) -> None:
     """Without report, recipe and history the card says that nothing was judged and names the one seed."""
     card = model_card(replace(passport, ranges={}, versions={}, hashes={}), {}, {}, {})
-    assert "It was not judged" in card
+    assert card.endswith("## Verdict\n\nIt was not judged: no test figures are stored with it.\n")
+    assert "Costs were not counted" in card
     assert "No test figures are stored" in card
     assert "No slices are recorded" in card
     assert f"one seed ({passport.seed})" in card

@@ -14,6 +14,7 @@ from bot.cli import main
 from bot.inference import predict_series
 from models.baselines import Baselines
 from models.candle_arrays import CandleArrays
+from models.trials import read_trials
 from tests.planted import planted_candles
 from tests.random_candles import random_candles
 from tests.tiny_model import write_tiny_model
@@ -49,13 +50,14 @@ def test_predictions_are_written_as_promised(candles: Path, models: Path, tmp_pa
     words += ["--candles", f"B/X={candles}", "--candles", f"A/X={candles}"]
     assert main(words) == 0
     table = pq.read_table(out)
-    assert table.column_names == ["ts", "expected_return", "probability_up", "symbol"]
+    assert table.column_names[:3] == ["ts", "expected_return", "probability_up"]
+    assert table.column_names[-1] == "symbol"
     assert table.schema.field("ts").type == pa.int64()
     folder = next(models.iterdir())
     expected = predict_series(folder, "A/X", random_candles(1000, seed=1))
     count = len(expected.ts)
     assert table["symbol"].to_pylist() == ["A/X"] * count + ["B/X"] * count
-    for name in ("ts", "expected_return", "probability_up"):
+    for name in table.column_names[:4]:
         np.testing.assert_array_equal(table[name].to_numpy()[:count], getattr(expected, name))
     assert table.schema.metadata[b"model_id"].decode() == folder.name
     assert [entry.name for entry in out.parent.iterdir()] == [out.name]
@@ -164,6 +166,30 @@ def test_an_evaluation_is_a_table_with_a_sentence(
     assert report["verdict"]["edge"] == "not_enough_data"
     assert " ".join(text.split()).endswith(report["verdict"]["sentence"])
     assert report["samples"] == 1000 - 299 - 15
+    for words_of in ("AUC", "Brier", "ECE", "Theil's U", "net at 2×", "LightGBM is not beside the model"):
+        assert words_of in text
+    assert "would be needed" in text
+
+
+def test_an_evaluation_is_written_into_the_ledger_and_charges_the_settings_costs(
+    candles: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each look adds a line; the second says that there was one; --config changes what a round trip costs."""
+    config = tmp_path / "costs.yaml"
+    config.write_text("costs:\n  taker_fee_bps: 10\n")
+    words = ["evaluate", "--models", str(models), "--candles", f"A/X={candles}"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["costs"]["round_trip_bps"] == pytest.approx(11.0)
+    assert main([*words, "--config", str(config)]) == 0
+    text = capsys.readouterr().out
+    assert "23 bps a round trip" in text
+    assert "1 earlier look at minutes of these, none of another model" in text
+    lines = read_trials(models)
+    assert [line.kind for line in lines] == ["evaluation", "evaluation"]
+    assert lines[0].subject == lines[1].subject
+    (models / "trials.jsonl").write_text("damaged\n")
+    assert main(words) == 6
+    assert "trials.jsonl line 1 is no trial" in capsys.readouterr().err
 
 
 @pytest.mark.training
