@@ -43,6 +43,8 @@ class PredictionColumns:
         horizon_minutes: Distance predicted.
         probability_up: float64 with NaN for none, or None for a model that has none.
         raw: The model's own output, likewise.
+        uncertainty: Standard deviation of the expected return, likewise.
+        volatility: Expected standard deviation of the return over the horizon, likewise.
     """
 
     ts: npt.NDArray[np.int64]
@@ -51,6 +53,8 @@ class PredictionColumns:
     horizon_minutes: int
     probability_up: Floats | None = None
     raw: Floats | None = None
+    uncertainty: Floats | None = None
+    volatility: Floats | None = None
 
     def __len__(self) -> int:
         """How many predictions."""
@@ -183,8 +187,9 @@ def _made(symbol: Symbol, columns: PredictionColumns, chosen: npt.NDArray[np.int
             repeat(columns.horizon_minutes),
             columns.expected_return[chosen].tolist(),
             _optional(columns.probability_up, chosen),
-            repeat(None),
+            _optional(columns.uncertainty, chosen),
             _optional(columns.raw, chosen),
+            _optional(columns.volatility, chosen),
             strict=False,
         ),
     )

@@ -20,7 +20,10 @@ from models.candle_arrays import CandleArrays
 DEFAULT_HORIZON = 15
 """Minutes, where the metadata of the file's schema does not tell ``horizon_minutes``."""
 
-_COLUMNS = ("ts", "expected_return", "probability_up", "symbol")
+_FURTHER = ("probability_up", "uncertainty", "volatility")
+"""Columns that a file may have, each 0 to 1 or empty, named as the columns of a backtest."""
+
+_COLUMNS = ("ts", "expected_return", *_FURTHER, "symbol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,10 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
     """Read a file of predictions for these candles.
 
     Columns: ``ts`` (int64, open time of the candle on whose close the prediction is known, ms),
-    ``expected_return`` (fraction over the horizon), and where they exist ``probability_up`` (0 to 1; may be empty)
-    and ``symbol`` (needed when several symbols are traded). The metadata of the schema may tell ``model_id`` and
-    ``horizon_minutes``.
+    ``expected_return`` (fraction over the horizon), and where they exist ``probability_up`` (0 to 1; may be empty),
+    ``uncertainty`` and ``volatility`` (standard deviation of the expected return, and of the return itself over the
+    horizon; fractions of 0 to 1, may be empty) and ``symbol`` (needed when several symbols are traded). The metadata of
+    the schema may tell ``model_id`` and ``horizon_minutes``.
 
     Returns:
         The predictions of the symbols in ``candles``, rounded to 1e-6, in order of time.
@@ -52,11 +56,11 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
     horizon = _horizon(path, about.get(b"horizon_minutes"))
     ts = _times(path, table)
     expected = _fractions(path, table, "expected_return", low=-1.0, high=1.0)
-    probability = (
-        _fractions(path, table, "probability_up", low=0.0, high=1.0, may_be_empty=True)
-        if "probability_up" in table.column_names
-        else None
-    )
+    further = {
+        name: _fractions(path, table, name, low=0.0, high=1.0, may_be_empty=True)
+        for name in _FURTHER
+        if name in table.column_names
+    }
     columns: dict[Symbol, PredictionColumns] = {}
     for symbol, rows in _rows_by_symbol(path, table, tuple(candles)).items():
         order = rows[np.argsort(ts[rows], kind="stable")]
@@ -66,7 +70,7 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
             expected_return=rounded(expected[order]),
             model_id=model_id,
             horizon_minutes=horizon,
-            probability_up=None if probability is None else rounded(probability[order]),
+            **{name: rounded(values[order]) for name, values in further.items()},
         )
     return MatchedPredictions(columns, _match(path, columns, candles))
 

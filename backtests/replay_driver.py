@@ -15,7 +15,7 @@ import orjson
 from backtests.inputs import BacktestInput, minute_batches
 from backtests.results import BacktestResult, Sink
 from backtests.session import CoreRun, Session
-from bot.core.engine import EngineConfig
+from bot.core.engine import NO_PREDICTION, EngineConfig
 from bot.core.market import MINUTE_MS, Candle
 from bot.core.orders import ExecutionReport
 from bot.core.prediction import Prediction
@@ -33,12 +33,14 @@ class RecordedBatch:
         reports: What was settled before them, in order.
         predictions: Made on them.
         now_ms: The time at which it was decided.
+        absent: Why a symbol without a prediction had none.
     """
 
     candles: tuple[Candle, ...]
     reports: tuple[ExecutionReport, ...]
     predictions: tuple[Prediction, ...]
     now_ms: int
+    absent: str = NO_PREDICTION
 
 
 def record(data: BacktestInput) -> Iterator[RecordedBatch]:
@@ -72,7 +74,7 @@ def replay(
         except EngineProtocolError as error:
             run.flush()
             raise DifferenceError(f"the replay can't follow the record: {error}") from error
-        run.decide(batch.predictions, batch.now_ms)
+        run.decide(batch.predictions, batch.now_ms, batch.absent)
     return run.result("replay")
 
 
@@ -83,6 +85,7 @@ def batch_to_line(batch: RecordedBatch) -> bytes:
         "reports": [report_to_json(report) for report in batch.reports],
         "predictions": [list(prediction) for prediction in batch.predictions],
         "now_ms": batch.now_ms,
+        "absent": batch.absent,
     }
     return orjson.dumps(row)
 
@@ -95,4 +98,5 @@ def batch_from_line(line: bytes) -> RecordedBatch:
         tuple(report_from_json(report) for report in row["reports"]),
         tuple(Prediction(*values) for values in row["predictions"]),
         row["now_ms"],
+        row.get("absent", NO_PREDICTION),
     )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from backtests.inputs import BacktestInput
 from backtests.results import BacktestResult, EquityRecorder, MinuteOutcome, Sink
 from bot.core.decision import Decision
-from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.engine import NO_PREDICTION, EngineConfig, TradingEngine
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.core.matching import BarMatcher, FundingRates
 from bot.core.orders import ApprovedOrder, ExecutionReport, Fill, Funding
@@ -85,9 +85,11 @@ class CoreRun:
         exposure = account.total_notional() if account.has_positions else 0.0
         self._record(candles[0][1] + MINUTE_MS, engine.equity, account.cash, exposure)
 
-    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
-        """Decide on the candles observed."""
-        decisions = self.engine.decide(predictions, now_ms)
+    def decide(
+        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+    ) -> list[Decision]:
+        """Decide on the candles observed; ``absent`` is why a symbol has no prediction."""
+        decisions = self.engine.decide(predictions, now_ms, absent)
         self._pending.append((self._reports, decisions))
         if len(self._pending) >= FLUSH_MINUTES:
             self.flush()
@@ -166,9 +168,11 @@ class Session(CoreRun):
             reports += match(candle)
         return reports
 
-    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
+    def decide(
+        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+    ) -> list[Decision]:
         """Decide on the candles observed; approved orders meet the next candles."""
-        decisions = super().decide(predictions, now_ms)
+        decisions = super().decide(predictions, now_ms, absent)
         for decision in decisions:
             for order in decision.approved:
                 self.matcher.submit(order)

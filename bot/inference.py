@@ -18,7 +18,8 @@ from bot.errors import DataError
 from models.candle_arrays import CandleArrays
 from models.combination import WeightTracker
 from models.feature_stream import FeatureStream
-from models.forecaster import Forecaster, Forecasts, load_forecaster
+from models.forecaster import Forecaster, Forecasts, expected_volatility, load_forecaster
+from models.volatility import CLOSES
 from models.windows import MINUTE_MS
 
 
@@ -32,6 +33,10 @@ class PredictionSeries:
         expected_return: float64 [k], log return over the horizon, rounded to 1e-6.
         probability_up: float64 [k], rounded to 1e-6.
         raw: float64 [k], the model's own output, rounded to 1e-6.
+        uncertainty: float64 [k], standard deviation of ``expected_return``, rounded to 1e-6; NaN where not known.
+        volatility: float64 [k], expected standard deviation of the log return over the horizon, likewise.
+        return_low: float64 [k], lower end of the interval that is meant to hold 90 % of returns, likewise.
+        return_high: float64 [k], its upper end.
         model_id: Which artifact made them.
         horizon_minutes: Distance predicted.
         abstained: Whole windows without an entry, since more than 1 % of their values lie beyond what was seen in
@@ -43,6 +48,10 @@ class PredictionSeries:
     expected_return: npt.NDArray[np.float64]
     probability_up: npt.NDArray[np.float64]
     raw: npt.NDArray[np.float64]
+    uncertainty: npt.NDArray[np.float64]
+    volatility: npt.NDArray[np.float64]
+    return_low: npt.NDArray[np.float64]
+    return_high: npt.NDArray[np.float64]
     model_id: str
     horizon_minutes: int
     abstained: int
@@ -147,14 +156,13 @@ class OnnxPredictor:
         chosen = [streams[symbol] for symbol in ready]
         windows = chosen[0].window()[None] if len(chosen) == 1 else np.stack([one.window() for one in chosen])
         raw = self._forecaster.infer(windows)
-        forecasts = _rounded(
-            self._forecaster.decode(
-                raw,
-                np.array([one.close for one in chosen]),
-                np.array([one.volatility for one in chosen]),
-                self._weights(ready, raw),
-            )
+        said = self._forecaster.decode(
+            raw,
+            np.array([one.close for one in chosen]),
+            np.array([one.volatility for one in chosen]),
+            self._weights(ready, raw),
         )
+        forecasts = _rounded(said._replace(volatility=self._volatility(chosen, said)))
         return [
             Prediction(
                 symbol,
@@ -163,10 +171,11 @@ class OnnxPredictor:
                 self.horizon_minutes,
                 expected,
                 probability,
-                None,
-                said,
+                _known(unsure),
+                own,
+                _known(wide),
             )
-            for symbol, stream, expected, probability, said in zip(
+            for symbol, stream, expected, probability, own, unsure, wide in zip(
                 ready, chosen, *forecasts.tolist(), strict=True
             )
             if not self._abstains(symbol, stream)
@@ -185,6 +194,14 @@ class OnnxPredictor:
             rows.append(self._trackers[symbol].step(stream.last_ts or 0, stream.close, row))
         return np.array(rows)
 
+    def _volatility(self, chosen: list[FeatureStream], said: Forecasts) -> npt.NDArray[np.float64]:
+        """As ``expected_volatility``, at the newest candles of some symbols."""
+        model = self._forecaster.volatility
+        if model is None or self._forecaster.calibration.volatility_scale is not None:
+            return said.volatility
+        closes = np.array([stream.trailing_closes(CLOSES) for stream in chosen])
+        return model.at_windows(closes, np.array([stream.last_ts or 0 for stream in chosen]))
+
     def _abstains(self, symbol: Symbol, stream: FeatureStream) -> bool:
         """Whether the window is too far from what was seen in training; counted."""
         count = self.inputs.get(symbol)
@@ -196,6 +213,11 @@ class OnnxPredictor:
         count.abstains = stream.outside > self._most_outside
         count.abstained += count.abstains
         return count.abstains
+
+    def newest_rows(self, symbols: Sequence[Symbol]) -> list[npt.NDArray[np.float32]]:
+        """The newest scaled feature row of each of the symbols that has one, float32 [f], finite or not."""
+        rows = [self._streams[symbol].newest_row() for symbol in symbols if symbol in self._streams]
+        return [row for row in rows if row is not None]
 
     def farthest_column(self, symbol: Symbol) -> str | None:
         """The column with the most values of a symbol's window beyond what was seen in training, if any is."""
@@ -248,13 +270,20 @@ def forecast_series(
     del table
     raw = forecaster.infer_series(scaled, ends, batch=batch)
     weights = forecaster.weigh(raw, candles.ts[ends], candles.close[ends])
-    said = _rounded(forecaster.decode(raw, candles.close[ends], volatility, weights))
+    forecasts = forecaster.decode(raw, candles.close[ends], volatility, weights)
+    wide = expected_volatility(forecaster, forecasts, candles.close, candles.ts, ends)
+    low, high = forecaster.bounds(forecasts.expected_return, wide)
+    said = _rounded(forecasts._replace(volatility=wide))
     return PredictionSeries(
         symbol=symbol,
         ts=candles.ts[ends][kept],
         expected_return=said[0][kept],
         probability_up=said[1][kept],
         raw=said[2][kept],
+        uncertainty=said[3][kept],
+        volatility=said[4][kept],
+        return_low=np.round(low[kept], PREDICTION_DIGITS) + 0.0,
+        return_high=np.round(high[kept], PREDICTION_DIGITS) + 0.0,
         model_id=forecaster.passport.model_id,
         horizon_minutes=forecaster.passport.horizon_minutes,
         abstained=int(np.count_nonzero(~kept)),
@@ -262,9 +291,14 @@ def forecast_series(
 
 
 def _rounded(forecasts: Forecasts) -> npt.NDArray[np.float64]:
-    """Forecasts as the core sees them, float64 [3, k]: processors differ in the last digits, decisions must not."""
+    """Forecasts as the core sees them, float64 [5, k]: processors differ in the last digits, decisions must not."""
     # Adding 0.0 turns the -0.0 that rounding may leave into 0.0: they print differently.
     said: npt.NDArray[np.float64] = np.array(forecasts, np.float64)
     np.round(said, PREDICTION_DIGITS, out=said)
     said += 0.0
     return said
+
+
+def _known(value: float) -> float | None:
+    """A figure as the core has it: None for one that is not known."""
+    return None if value != value else value  # noqa: PLR0124  # NaN is not itself

@@ -39,6 +39,7 @@ class Member:
         slope: P(up) = 1 / (1 + exp(-(slope · z + intercept))).
         intercept: Of the same.
         return_scale: How much of its expected return to believe.
+        return_scale_error: Standard error of that; None where nobody measured it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Member:
     slope: float
     intercept: float
     return_scale: float
+    return_scale_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,25 @@ class Combination:
         believed = raw * np.array([member.return_scale for member in self.members])
         expected = _row_sums(shares * believed) * (volatility * math.sqrt(horizon))
         return expected, _row_sums(shares * self.probabilities(raw)), _row_sums(shares * raw)
+
+    def uncertainty(
+        self, raw: Floats, volatility: Floats, horizon: int, weights: Floats | None = None
+    ) -> Floats:
+        """Standard deviation of the expected log return, float64 [n]; NaN where a member's error is not known.
+
+        The members were calibrated on the same candles and err together, so their deviations are added, which no
+        correlation between them can exceed.
+
+        Args:
+            raw: As for ``combine_rows``, and so are the others.
+            volatility: float64 [n].
+            horizon: Minutes.
+            weights: float64 [n, members] or None.
+        """
+        known = [member.return_scale_error for member in self.members]
+        errors = np.array([math.nan if error is None else error for error in known])
+        shares = self.weights(volatility) if weights is None else weights
+        return _row_sums(shares * np.abs(raw) * errors) * (volatility * math.sqrt(horizon))
 
     def tracker(self, horizon: int) -> WeightTracker:
         """What follows one symbol and gives the members' weights at each minute."""
@@ -200,6 +221,7 @@ def _usable(read: Combination) -> bool:
         all(math.isfinite(value) and abs(value) < 1e6 for value in (*shares[0], *shares[1], *curves))
         and all(min(share) >= 0.0 and sum(share) > 0.0 for share in shares)
         and all(0.0 <= member.return_scale <= 1.0 for member in members)
+        and all(0.0 <= (member.return_scale_error or 0.0) <= 1.0 for member in members)
         and read.combine in COMBINES
         and math.isfinite(read.threshold)
         and 0.0 < read.rate < math.inf

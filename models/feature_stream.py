@@ -120,6 +120,23 @@ class FeatureStream:
         """The last ``window`` rows, scaled, float32 [window, f], as a view that the next candle may overwrite."""
         return self._rows[self._end - self._window : self._end]
 
+    def newest_row(self) -> npt.NDArray[np.float32] | None:
+        """The newest row, scaled, float32 [f], finite or not; None before the first."""
+        return self._rows[self._end - 1].copy() if self._held else None
+
+    def trailing_closes(self, count: int) -> npt.NDArray[np.float64]:
+        """The last ``count`` closes, contiguous, float64 [count]; NaN in front where fewer are held.
+
+        Raises:
+            ValueError: More are asked for than a stream keeps.
+        """
+        if count > _REACH + self._window:
+            raise ValueError(f"a stream keeps {_REACH + self._window} candles, not {count}")
+        held = min(self._held, count)
+        closes = np.full(count, np.nan)
+        closes[count - held :] = self._candles.close[self._end - held : self._end]
+        return closes
+
     def _begin(self, ts: int) -> None:
         """Start a new contiguous stretch where this candle does not follow the last one."""
         if self.last_ts is not None and ts <= self.last_ts:

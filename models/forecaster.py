@@ -14,13 +14,17 @@ from models.calibration import Calibration, calibration_from_json
 from models.candle_arrays import CandleArrays
 from models.combination import FILE_NAME as COMBINATION_FILE
 from models.combination import Combination, combination_from_json
+from models.conformal import FILE_NAME as CONFORMAL_FILE
+from models.conformal import ConformalInterval, conformal_from_json
 from models.features import FeatureTable
 from models.graph_weights import damaged_weight
 from models.passport import FILE_NAME as PASSPORT_FILE
 from models.passport import ModelPassport
 from models.registry import read_verified
 from models.scaling import Scaler, scaler_from_json
-from models.targets import Target, make_target
+from models.targets import ReturnAndVolatility, Target, make_target
+from models.volatility import FILE_NAME as VOLATILITY_FILE
+from models.volatility import VolatilityModel, volatility_from_json
 from models.windows import batches, gather, window_ends
 
 Floats = npt.NDArray[np.float64]
@@ -37,11 +41,17 @@ class Forecasts(NamedTuple):
         expected_return: float64 [k], log return over the horizon, as a fraction.
         probability_up: float64 [k].
         raw: float64 [k], the column of the model's own output that is traded on; an ensemble's mean of them.
+        uncertainty: float64 [k], standard deviation of ``expected_return``, as a fraction: what is known of how much
+            of such forecasts to believe. It is no forecast of how far the price moves. NaN where not known.
+        volatility: float64 [k], standard deviation of the return over the horizon, where the network itself says one and
+            that is to be used; NaN else.
     """
 
     expected_return: Floats
     probability_up: Floats
     raw: Floats
+    uncertainty: Floats
+    volatility: Floats
 
 
 class Forecaster:
@@ -52,6 +62,8 @@ class Forecaster:
         scaler: Its scaler.
         target: The way from its output to a return.
         combination: How an ensemble's members are put together; None for a single model.
+        volatility: What forecasts how far the price moves; None in artifacts of older versions.
+        interval: What says how far a return may be off; None likewise.
         has_attention: Whether the graph gives attention weights too.
     """
 
@@ -62,11 +74,15 @@ class Forecaster:
         calibration: Calibration,
         session: onnxruntime.InferenceSession,
         combination: Combination | None = None,
+        volatility: VolatilityModel | None = None,
+        interval: ConformalInterval | None = None,
     ) -> None:
         self.passport = passport
         self.scaler = scaler
         self.calibration = calibration
         self.combination = combination
+        self.volatility = volatility
+        self.interval = interval
         self.features = passport.feature_set()
         self.target: Target = make_target(passport.target, passport.horizon_minutes, passport.target_options)
         self._session = session
@@ -86,8 +102,15 @@ class Forecaster:
         return int(MOST_OUTSIDE * self.passport.window * len(self.passport.columns))
 
     def infer(self, windows: npt.NDArray[np.float32]) -> Floats:
-        """The model's outputs for scaled windows float32 [k, window, f], float64 [k, columns]."""
-        outputs: Any = self._session.run(self._outputs[:1], {self._input: windows})[0]
+        """The model's outputs for scaled windows float32 [k, window, f], float64 [k, columns].
+
+        Raises:
+            ModelError: The graph failed on them.
+        """
+        try:
+            outputs: Any = self._session.run(self._outputs[:1], {self._input: windows})[0]
+        except Exception as fault:  # onnxruntime's errors have no base of their own
+            raise ModelError(f"model {self.passport.model_id} cannot be run: {fault}") from fault
         raw: Floats = outputs.astype(np.float64)
         return raw
 
@@ -116,11 +139,36 @@ class Forecaster:
         """
         if self.combination is not None:
             said = self.combination.combine_rows(raw, volatility, self.target.horizon, weights)
-            return Forecasts(*said)
+            unsure = self.combination.uncertainty(raw, volatility, self.target.horizon, weights)
+            return Forecasts(*said, unsure, np.full(len(raw), np.nan))
         decoded = self.target.decode(raw, close, volatility, self.scaler)
         believed = decoded.expected_return * self.calibration.return_scale
         column = raw[:, -1] if self.target.kind == "path" else raw[:, 0]
-        return Forecasts(believed, self.calibration.probability(decoded.score), column)
+        unsure = self.calibration.doubt(decoded.expected_return)
+        return Forecasts(
+            believed,
+            self.calibration.probability(decoded.score),
+            column,
+            unsure,
+            self._own_volatility(raw, volatility),
+        )
+
+    def _own_volatility(self, raw: Floats, volatility: Floats) -> Floats:
+        """What the network itself says of how far the price moves; NaN where it does not, or is not to be asked."""
+        scale = self.calibration.volatility_scale
+        if scale is None or not isinstance(self.target, ReturnAndVolatility):
+            return np.full(len(raw), np.nan)
+        return self.target.volatility_of(raw, volatility) * scale
+
+    def bounds(self, expected: Floats, volatility: Floats) -> tuple[Floats, Floats]:
+        """Where the return over the horizon is meant to lie nine times in ten: (low, high), float64 [k] each.
+
+        NaN where the model does not say.
+        """
+        if self.interval is None:
+            unknown = np.full(len(expected), np.nan)
+            return unknown, unknown
+        return self.interval.bounds(expected, volatility)
 
     def weigh(self, raw: Floats, ts: npt.NDArray[np.int64], close: Floats) -> Floats | None:
         """The members' weights at each of one symbol's moments in order of time; None unless they move in time."""
@@ -151,6 +199,27 @@ class Forecaster:
         return raw
 
 
+def expected_volatility(
+    forecaster: Forecaster,
+    said: Forecasts,
+    close: Floats,
+    ts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> Floats:
+    """Expected standard deviation of the return over the horizon at some candles; NaN where the model says none.
+
+    Args:
+        forecaster: The model.
+        said: What it says at these candles: its own word is taken where it gives one.
+        close: Of a series.
+        ts: Of the same, ms.
+        ends: int64 [k], which candles.
+    """
+    if forecaster.calibration.volatility_scale is not None or forecaster.volatility is None:
+        return said.volatility
+    return forecaster.volatility.along(close, ts, ends)
+
+
 def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
     """Verify an artifact and open its session.
 
@@ -175,13 +244,19 @@ def load_forecaster(folder: Path, *, threads: int = 1) -> Forecaster:
             if COMBINATION_FILE in contents
             else None
         )
+        volatility = (
+            volatility_from_json(contents[VOLATILITY_FILE], passport.horizon_minutes)
+            if VOLATILITY_FILE in contents
+            else None
+        )
+        interval = conformal_from_json(contents[CONFORMAL_FILE]) if CONFORMAL_FILE in contents else None
     except ModelError as fault:
         raise ModelError(f"{folder}: {fault}") from fault
     session = open_session(contents["model.onnx"], threads=threads, name=str(folder / "model.onnx"))
     shape = (passport.window, len(passport.columns))
     check_graph(session, shape, len(passport.outputs), str(folder / "model.onnx"))
     try:
-        return Forecaster(passport, scaler, calibration, session, combination)
+        return Forecaster(passport, scaler, calibration, session, combination, volatility, interval)
     except ModelError as fault:
         raise ModelError(f"{folder / PASSPORT_FILE}: {fault}") from fault
 

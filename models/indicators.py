@@ -44,6 +44,7 @@ _TA = _extension()
 ATR = _TA.ATR
 BBANDS = _TA.BBANDS
 EMA = _TA.EMA
+EXP = _TA.EXP
 LN = _TA.LN
 MACD = _TA.MACD
 MAX = _TA.MAX

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bot.errors import BotError, ModelError
 from models.baselines import Baselines
-from models.calibration import fit_calibration, fit_return_scale
+from models.calibration import fit_calibration, fit_return_scale, return_scale_error
 from models.combination import Combination, Member
 from models.dataset import Dataset
 from models.export import LEAST_WINDOWS, compare, export_onnx, keras_bytes
@@ -25,7 +25,7 @@ from models.fitting import FitOutcome, fit
 from models.forecaster import open_session
 from models.forest import fit_forest, forest_graph
 from models.graph_merge import mean_of, merge_columns
-from models.logit_graph import SCORE_SLOPE, base_rate_score, constant_graph, logit_graph
+from models.logit_graph import base_rate_score, constant_graph, logit_graph
 from models.recipe import Recipe
 from models.recipe_sections import (
     BaseRateSection,
@@ -35,6 +35,7 @@ from models.recipe_sections import (
     MemberSection,
     wild_weight,
 )
+from models.score_slope import SCORE_SLOPE
 from models.windows import batches, gather
 
 
@@ -256,6 +257,9 @@ def _calibrated(recipe: Recipe, section: EnsembleSection, graph: bytes, lesson: 
                 slope=SCORE_SLOPE if fixed else curve.slope,
                 intercept=0.0,
                 return_scale=0.0 if fixed else fit_return_scale(z, followed, horizon=horizon),
+                return_scale_error=0.0
+                if fixed
+                else return_scale_error(z, followed, rows.ts[ends], horizon=horizon),
             )
         )
     return tuple(members)

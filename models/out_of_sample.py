@@ -19,7 +19,7 @@ from models.calibration import Calibration
 from models.candle_arrays import CandleArrays
 from models.dataset import Dataset, RowTable, build_rows, compute_tables
 from models.forecaster import Forecaster
-from models.logit_graph import SCORE_SLOPE
+from models.score_slope import SCORE_SLOPE
 from models.windows import MINUTE_MS, TimeSlices, purged_slices
 
 Floats = npt.NDArray[np.float64]
@@ -38,12 +38,14 @@ class Outlook:
         direction: float64 [n]; the sign is the direction, 0 or NaN is none.
         probability: float64 [n], P(up); None for a forecaster of directions only.
         expected: float64 [n], log return over the horizon; None for one that is not traded.
+        uncertainty: float64 [n], standard deviation of ``expected``, NaN where not known; None as ``expected``.
     """
 
     name: str
     direction: Floats
     probability: Floats | None = None
     expected: Floats | None = None
+    uncertainty: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,13 +104,20 @@ class References:
         unit = moments.volatility * math.sqrt(self.horizon)
         score = self.boosting.score(moments.rows)
         boosted = self.boosting.probability(score)
+        edge = odds * unit * self.logit.return_scale
         return [
             Outlook("base_rate", base - 0.5, base),
             # A price that is expected to stay is as likely to rise as to fall.
             Outlook("persistence", np.zeros(size), np.full(size, 0.5)),
             Outlook("last_return_sign", np.sign(moments.last_return)),
-            Outlook("logistic_regression", logistic - 0.5, logistic, odds * unit * self.logit.return_scale),
-            Outlook("lightgbm", score, boosted, self.boosting.expected_return(score, moments.volatility)),
+            Outlook("logistic_regression", logistic - 0.5, logistic, edge, self.logit.doubt(odds * unit)),
+            Outlook(
+                "lightgbm",
+                score,
+                boosted,
+                self.boosting.expected_return(score, moments.volatility),
+                self.boosting.calibration.doubt(score * unit),
+            ),
         ]
 
     def logistic_score(self, rows: npt.NDArray[np.float32]) -> Floats:
@@ -145,7 +154,8 @@ def look_ahead(
     ends = rows.ends[seen]
     given = (beyond <= forecaster.most_outside)[seen]
     expected = said.expected_return[seen]
-    return _moments(rows, ends, given), Outlook("model", expected, said.probability_up[seen], expected)
+    outlook = Outlook("model", expected, said.probability_up[seen], expected, said.uncertainty[seen])
+    return _moments(rows, ends, given), outlook
 
 
 def fit_references(

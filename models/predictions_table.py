@@ -1,4 +1,4 @@
-"""The table of predictions that files and artifacts hold: ts, expected_return, probability_up, symbol."""
+"""The table of predictions that files and artifacts hold: ts, expected_return, probability_up, symbol, and more."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def predictions_table(
     probability_up: npt.NDArray[np.float64],
     symbols: Mapping[str, int],
     about: Mapping[str, str],
+    **further: npt.NDArray[np.float64],
 ) -> pa.Table:
     """Predictions as a table, in the order given.
 
@@ -31,12 +32,14 @@ def predictions_table(
         probability_up: P(up).
         symbols: Symbol -> how many rows are its own, in order of rows.
         about: What the file says of itself, such as the model's id.
+        further: Other columns by name, such as ``uncertainty``; NaN becomes empty.
     """
     names = np.repeat(np.array(list(symbols), dtype=object), list(symbols.values()))
     columns = {
         "ts": pa.array(ts),
         "expected_return": pa.array(np.round(expected_return, DIGITS)),
         "probability_up": pa.array(np.round(probability_up, DIGITS)),
+        **{name: pa.array(np.round(values, DIGITS), from_pandas=True) for name, values in further.items()},
         "symbol": pa.array(names, pa.string()),
     }
     return pa.table(columns).replace_schema_metadata(dict(about))

@@ -29,6 +29,7 @@ class TargetSection(Section):
 
     kind: Literal[
         "scaled_return",
+        "return_and_volatility",
         "log_return",
         "next_close",
         "direction",

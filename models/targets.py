@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import ModelError
+from models import indicators as ta
 from models.candle_arrays import CandleArrays
 from models.scaling import Scaler
 
@@ -26,7 +27,10 @@ MEAN_MOVE = math.sqrt(2.0 / math.pi)
 PROBIT_OF_LOGIT = 1.0 / 1.702
 """A logit over 1.702 is about the normal quantile (D. J. Finney, Probit Analysis)."""
 PERCENT = 100.0
+LEAST_VARIANCE = 1e-10
+"""Of a minute, (0.1 bps)²: below it nothing has traded."""
 _MOST_TREND = 0.999
+_MOST_RATIO = 3.0
 
 Floats = npt.NDArray[np.float64]
 
@@ -253,6 +257,45 @@ class TrendAndDirection(_Plain):
         return np.column_stack([point.expected_return for point in points])
 
 
+class ReturnAndVolatility(_Plain):
+    """The standardized return over the horizon, and how far realized volatility will be from the causal one.
+
+    Labels [n, 2] are the standardized return and log(realized / causal volatility of a minute), where realized is the
+    root mean square of the one-minute log returns over the horizon, at least 0.1 bps.
+    """
+
+    kind = "return_and_volatility"
+    outputs: tuple[str, ...] = ("forecast", "log_volatility")
+
+    def encode(self, candles: CandleArrays, volatility: Floats, scaler: Scaler) -> Floats:  # noqa: ARG002
+        """Standardized return and log ratio of volatilities."""
+        realized = np.full(len(candles), np.nan)
+        index = has_future(candles.ts, self.horizon)
+        logs = np.log(candles.close)
+        squares = np.zeros(len(index))
+        for ahead in range(1, self.horizon + 1):
+            squares += (logs[index + ahead] - logs[index + ahead - 1]) ** 2
+        realized[index] = np.sqrt(np.maximum(squares / self.horizon, LEAST_VARIANCE))
+        labels = np.column_stack(
+            [standardized_return(candles, volatility, self.horizon), np.log(realized / volatility)]
+        )
+        labels[~np.isfinite(labels).all(axis=1)] = np.nan
+        return labels
+
+    def decode(self, raw: Floats, close: Floats, volatility: Floats, scaler: Scaler) -> Decoded:  # noqa: ARG002
+        """The first output times volatility · sqrt(horizon)."""
+        return _from_score(raw[:, 0], volatility, self.horizon)
+
+    def volatility_of(self, raw: Floats, volatility: Floats) -> Floats:
+        """Standard deviation of the return over the horizon that the second output stands for, float64 [n].
+
+        It is kept within a factor of e³ (about 20) of the causal one either way; its level is for calibration to set.
+        """
+        ratio = np.minimum(np.maximum(raw[:, 1], -_MOST_RATIO), _MOST_RATIO)
+        expected: Floats = ta.EXP(np.ascontiguousarray(ratio)) * (volatility * math.sqrt(self.horizon))
+        return expected
+
+
 _MAKERS: dict[str, Callable[[int, Mapping[str, float]], Target]] = {
     ScaledReturn.kind: lambda horizon, _: ScaledReturn(horizon),
     LogReturn.kind: lambda horizon, _: LogReturn(horizon),
@@ -261,6 +304,7 @@ _MAKERS: dict[str, Callable[[int, Mapping[str, float]], Target]] = {
     TrendScore.kind: lambda horizon, _: TrendScore(horizon),
     TripleBarrier.kind: lambda horizon, options: TripleBarrier(horizon, float(options.get("barrier", 1.0))),
     Path.kind: lambda horizon, _: Path(horizon),
+    ReturnAndVolatility.kind: lambda horizon, _: ReturnAndVolatility(horizon),
     TrendAndDirection.kind: lambda horizon, options: TrendAndDirection(
         horizon, int(options.get("second_horizon", 4 * horizon))
     ),

@@ -1,7 +1,7 @@
 """The default strategy: trade a forecast that pays its costs, with RSI and MACD agreeing.
 
-Enter when the expected return exceeds both the threshold and the round-trip cost plus a margin, the RSI is not
-overbought (long) or oversold (short), and the MACD is on the same side. Leave at the stop, at the target, or when
+Enter when the lower bound of the expected return exceeds both the threshold and the round-trip cost plus a margin,
+the RSI is not overbought (long) or oversold (short), and the MACD is on the same side. Leave at the stop, at the target, or when
 the forecast has turned by the threshold. Parameter sets and levels are those of the source system
 (``lstm_scalping`` default, aggressive, conservative).
 """
@@ -20,6 +20,12 @@ from bot.core.signal import Direction, MarketView, Signal
 from bot.errors import ConfigError
 from strategies.indicators import Macd, Rsi
 
+LEAST_STOP = 0.0001
+"""A stop by volatility is never nearer than 1 bp, even where trading costs nothing."""
+
+MOST_DISTANCE = 0.5
+"""A stop or target by volatility is never farther than half of the price."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScalpingParameters:
@@ -28,8 +34,13 @@ class ScalpingParameters:
     Attributes:
         threshold: Smallest expected return worth a trade.
         cost_margin: What the expected return must exceed the round-trip cost by.
+        edge_confidence: How many standard deviations of the expected return are taken off it before it is compared: the
+            normal quantile of a one-sided bound. 0 takes the forecast at its word, 1 leaves a chance of 16 % that the
+            edge is smaller, 1.645 of 5 %. A forecast whose deviation is not known has nothing taken off.
         stop_loss: Distance of the stop from the fill.
         take_profit: Distance of the target from the fill.
+        stop_volatility: Above 0: the stop lies so many times the expected volatility of the horizon away, in place of
+            ``stop_loss``, and the target as many times further as ``take_profit`` is of ``stop_loss``.
         rsi_overbought: No long entry at or above this RSI.
         rsi_oversold: No short entry at or below this RSI.
         require_macd: Whether the MACD histogram must be on the trade's side.
@@ -39,8 +50,10 @@ class ScalpingParameters:
 
     threshold: float = 0.0005
     cost_margin: float = 0.0001
+    edge_confidence: float = 1.0
     stop_loss: float = 0.005
     take_profit: float = 0.010
+    stop_volatility: float = 0.0
     rsi_overbought: float = 70.0
     rsi_oversold: float = 30.0
     require_macd: bool = True
@@ -72,8 +85,12 @@ class ScalpingParameters:
 
 PARAMETER_SETS = {
     "default": ScalpingParameters(threshold=0.0005, stop_loss=0.005, take_profit=0.010),
-    "aggressive": ScalpingParameters(threshold=0.0002, stop_loss=0.003, take_profit=0.006),
-    "conservative": ScalpingParameters(threshold=0.0010, stop_loss=0.010, take_profit=0.020),
+    "aggressive": ScalpingParameters(
+        threshold=0.0002, edge_confidence=0.5, stop_loss=0.003, take_profit=0.006
+    ),
+    "conservative": ScalpingParameters(
+        threshold=0.0010, edge_confidence=1.645, stop_loss=0.010, take_profit=0.020
+    ),
 }
 
 
@@ -140,11 +157,31 @@ class LstmScalping:
         needed = max(parameters.threshold, view.round_trip_cost + parameters.cost_margin)
         if abs(expected) <= needed:
             return _STAY_FLAT
+        doubt = view.prediction.uncertainty
+        if doubt is not None and not abs(expected) - parameters.edge_confidence * doubt > needed:
+            # Asked so that a doubt which is not a number is doubted.
+            return _EDGE_UNCERTAIN
         if expected > 0:
-            return self._long(parameters)
-        if not view.can_short:
+            wanted = self._long(parameters)
+        elif not view.can_short:
             return Signal(Direction.FLAT, 0.0, "cannot_short")
-        return self._short(parameters)
+        else:
+            wanted = self._short(parameters)
+        return self._protected(wanted, view) if parameters.stop_volatility > 0.0 else wanted
+
+    def _protected(self, wanted: Signal, view: MarketView) -> Signal:
+        """The signal with stop and target by the expected volatility; none enters where that is not known."""
+        if wanted.direction is Direction.FLAT:
+            return wanted
+        volatility = view.prediction.volatility
+        if volatility is None or not math.isfinite(volatility):
+            return Signal(Direction.FLAT, 0.0, "volatility_unknown")
+        parameters = self._parameters
+        ratio = parameters.take_profit / parameters.stop_loss
+        # A stop within the round trip's cost would be a loss by itself; one at the whole price would be none.
+        nearest, farthest = max(view.round_trip_cost, LEAST_STOP), MOST_DISTANCE / max(1.0, ratio)
+        stop = min(max(parameters.stop_volatility * volatility, nearest), farthest)
+        return wanted._replace(protection=Protection(stop, stop * ratio))
 
     def _while_held(self, view: MarketView, expected: float) -> Signal:
         parameters = self._parameters
@@ -187,5 +224,6 @@ class LstmScalping:
 
 
 _STAY_FLAT = Signal(Direction.FLAT, 0.0, "forecast_too_small")
+_EDGE_UNCERTAIN = Signal(Direction.FLAT, 0.0, "edge_uncertain")
 _KEEP_LONG = Signal(Direction.LONG, 1.0, "holding")
 _KEEP_SHORT = Signal(Direction.SHORT, 1.0, "holding")

@@ -11,6 +11,7 @@ from bot.core.engine import EngineConfig
 from bot.core.market import MINUTE_MS, default_instrument
 from bot.core.matching import FundingRates
 from bot.core.risk import RiskLimits
+from bot.core.sizing import SizingRule
 from models.candle_arrays import CandleArrays
 from strategies import strategy_factory
 
@@ -42,12 +43,15 @@ def random_candles(seed: int, count: int, *, gaps: bool = True, price: float = 1
 
 
 def random_predictions(seed: int, arrays: CandleArrays, *, share: float = 0.9) -> PredictionColumns:
-    """Predictions wide enough to trade on, on most of the candles, with probabilities on some."""
+    """Predictions wide enough to trade on, on most of the candles, with probabilities, doubts and volatility on some."""
     rng = np.random.default_rng([seed, 1])
     ts = arrays.ts[rng.random(len(arrays)) < share]
     probability = np.where(rng.random(len(ts)) < 0.5, rounded(rng.random(len(ts))), np.nan)
+    expected = rounded(rng.normal(0, 0.004, len(ts)))
+    doubt = np.where(rng.random(len(ts)) < 0.5, rounded(rng.uniform(0, 0.003, len(ts))), np.nan)
+    wide = np.where(rng.random(len(ts)) < 0.8, rounded(rng.uniform(0.0005, 0.006, len(ts))), np.nan)
     return PredictionColumns(
-        ts, rounded(rng.normal(0, 0.004, len(ts))), "random", 15, probability_up=probability
+        ts, expected, "random", 15, probability_up=probability, uncertainty=doubt, volatility=wide
     )
 
 
@@ -59,6 +63,7 @@ def random_input(
     gaps: bool = True,
     limits: RiskLimits = NO_LIMITS,
     funding: FundingRates | None = None,
+    sizing: SizingRule | None = None,
     **parameters: Any,
 ) -> BacktestInput:
     """A whole backtest on random candles of some symbols that share one account."""
@@ -73,6 +78,7 @@ def random_input(
             for symbol, arrays in candles.items()
         },
         limits=limits,
+        sizing=sizing or SizingRule(),
         window_minutes=10,
     )
     predictions = {symbol: random_predictions(seed + 7, arrays) for symbol, arrays in candles.items()}

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.calibration import Calibration
 from models.features import feature_set
+from models.graph_merge import merge_columns
 from models.hashing import canonical_json
 from models.passport import ModelPassport
 from models.registry import make_model_id, write_artifact
@@ -33,10 +34,11 @@ def write_tiny_model(
     weights: np.ndarray | None = None,
     recipe: str = "tiny",
     extra: Mapping[str, bytes] | None = None,
+    outputs: tuple[str, ...] = ("forecast",),
 ) -> Path:
     """Write an artifact that ``load_forecaster`` takes and return its folder.
 
-    Without a scaler the features pass as they are (which suits ``scalping-v1``, made of numbers near one).
+    More outputs are more networks of other seeds. Without a scaler the features pass as they are (which suits ``scalping-v1``, made of numbers near one).
     """
     tag = feature_set(features)
     width = len(tag.columns)
@@ -46,6 +48,12 @@ def write_tiny_model(
         low, high = np.full(width, -1e12), np.full(width, 1e12)
         scaler = replace(fit_scaler("standard", tag.columns, rows, clip=8.0), low=low, high=high)
     graph = tiny_graph(width, seed=seed, output_scale=output_scale, weights=weights)
+    if len(outputs) > 1:
+        further = (
+            tiny_graph(width, seed=seed + place, output_scale=output_scale)
+            for place in range(1, len(outputs))
+        )
+        graph = merge_columns([graph, *further])
     recipe_json = canonical_json({"name": recipe})
     passport = ModelPassport(
         model_id=make_model_id(recipe, created_at_ms, f"{seed:06x}"),
@@ -56,6 +64,7 @@ def write_tiny_model(
         window=WINDOW,
         horizon_minutes=horizon,
         target=target,
+        outputs=outputs,
         symbols=("BTC/USDT",),
         ranges={},
         seed=seed,

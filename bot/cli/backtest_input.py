@@ -295,6 +295,8 @@ def _inferred(
             horizon_minutes=series.horizon_minutes,
             probability_up=series.probability_up,
             raw=series.raw,
+            uncertainty=series.uncertainty,
+            volatility=series.volatility,
         )
     return found, warnings + _seen_in_training(forecaster.passport, candles)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from backtests.replay_driver import RecordedBatch
 from backtests.stream import report_line, stored_decision_line
 from bot.candles.parquet import replace_candles
 from bot.cli.backtest_input import Prepared
-from bot.core.engine import EngineConfig
+from bot.core.engine import MODEL_FAILED, NO_MODEL, NO_PREDICTION, EngineConfig
 from bot.core.market import Symbol
 from bot.core.prediction import Prediction
 from bot.core.records import report_from_json
@@ -104,7 +105,14 @@ def recorded_batches(journal_path: Path) -> Iterator[RecordedBatch]:
             tuple(report_from_json(row) for row in batch.reports),
             tuple(_predictions(batch)),
             batch.now_ms,
+            _absent(batch),
         )
+
+
+def _absent(batch: StoredBatch) -> str:
+    """Why symbols of a batch had no prediction: the reason is the same for all of a minute."""
+    held = {row["hold_reason"] for row in batch.decisions if row["prediction"] is None}
+    return next((reason for reason in (NO_MODEL, MODEL_FAILED) if reason in held), NO_PREDICTION)
 
 
 def _predictions(batch: StoredBatch) -> Iterator[Prediction]:
@@ -112,4 +120,6 @@ def _predictions(batch: StoredBatch) -> Iterator[Prediction]:
     for row in batch.decisions:
         made: dict[str, Any] | None = row["prediction"]
         if made is not None:
-            yield Prediction(**made)
+            # JSON has no NaN: a forecast that was none is journaled as null.
+            expected = made["expected_return"]
+            yield Prediction(**made | {"expected_return": math.nan if expected is None else expected})

@@ -51,11 +51,17 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         "symbol": decision.symbol,
         "closed_at_ms": decision.closed_at_ms,
         "prediction": None if prediction is None else prediction._asdict(),
-        "signal": None if signal is None else [signal.direction.value, signal.strength, signal.reason],
+        "signal": None if signal is None else _signal_row(signal),
         "approved": [_order_row(order.intent) for order in decision.approved],
         "refused": [[*_order_row(order.intent), order.reason] for order in decision.refused],
         "hold_reason": decision.hold_reason,
     }
+
+
+def _signal_row(signal: Signal) -> list[Any]:
+    """Direction, strength and reason; then the protection, where the signal has its own."""
+    row: list[Any] = [signal.direction.value, signal.strength, signal.reason]
+    return row if signal.protection is None else [*row, list(signal.protection)]
 
 
 def _order_row(intent: OrderIntent) -> list[Any]:

@@ -115,7 +115,7 @@ class Desk:
         )
 
     def entry_intent(self, run_id: str, closed_at_ms: int, signal: Signal, quantity: float) -> OrderIntent:
-        """The wish to take a position, at market, with the strategy's protection."""
+        """The wish to take a position, at market, with the signal's protection or the strategy's."""
         symbol = self.instrument.symbol
         return OrderIntent(
             client_order_id=client_order_id(run_id, symbol, closed_at_ms, Leg.ENTRY),
@@ -126,7 +126,7 @@ class Desk:
             leg=Leg.ENTRY,
             decided_at_ms=closed_at_ms,
             reason=signal.reason,
-            protection=self.strategy.protection,
+            protection=signal.protection or self.strategy.protection,
         )
 
 

@@ -21,8 +21,11 @@ class Prediction(NamedTuple):
         horizon_minutes: Distance predicted.
         expected_return: Expected log return over the horizon, as a fraction (0.001 = 10 bps), rounded to 1e-6.
         probability_up: P(return > 0) where the model has one.
-        uncertainty: Standard deviation of the forecast return, as a fraction, where the model has one.
+        uncertainty: Standard deviation of ``expected_return`` itself, as a fraction, rounded to 1e-6: how far the edge
+            may be from what the model was found to be worth, not how far the price may move. None where not known.
         raw: The model's own normalized output, before it was decoded.
+        volatility: Expected standard deviation of the log return over the horizon, as a fraction, rounded to 1e-6: how far
+            the price may move, either way. None where the model does not say.
     """
 
     symbol: Symbol
@@ -33,3 +36,4 @@ class Prediction(NamedTuple):
     probability_up: float | None = None
     uncertainty: float | None = None
     raw: float | None = None
+    volatility: float | None = None

@@ -34,11 +34,13 @@ class Signal(NamedTuple):
         direction: The position wanted from now on.
         strength: 0 to 1; scales the size.
         reason: A stable word in snake case, for logs and reports.
+        protection: Where the protective orders of this entry go; None takes the strategy's.
     """
 
     direction: Direction
     strength: float
     reason: str
+    protection: Protection | None = None
 
 
 class MarketView(NamedTuple):

@@ -43,8 +43,10 @@ class StoredPredictor:
 
 def _by_minute(symbol: Symbol, stored: PredictionColumns) -> dict[int, Prediction]:
     """Forecasts by the open time of the candle on whose close they are known."""
-    probabilities = None if stored.probability_up is None else stored.probability_up.tolist()
-    raws = None if stored.raw is None else stored.raw.tolist()
+    probabilities, doubts, raws, widths = (
+        None if column is None else column.tolist()
+        for column in (stored.probability_up, stored.uncertainty, stored.raw, stored.volatility)
+    )
     rows = {}
     for place, (ts, expected) in enumerate(
         zip(stored.ts.tolist(), stored.expected_return.tolist(), strict=True)
@@ -56,8 +58,9 @@ def _by_minute(symbol: Symbol, stored: PredictionColumns) -> dict[int, Predictio
             stored.horizon_minutes,
             expected,
             _number(probabilities, place),
-            None,
+            _number(doubts, place),
             _number(raws, place),
+            _number(widths, place),
         )
     return rows
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtests.inputs import PredictionColumns
 from backtests.metrics import buy_and_hold, daily_returns, drawdowns, figures_of
 from backtests.results import EquityCurve
 from backtests.run import run_backtest
@@ -145,9 +146,7 @@ def test_the_unbelievable_is_doubted():
     (symbol,) = data.symbols
     close = data.candles[symbol].close
     known = np.concatenate([close[30:] / close[:-30] - 1, np.zeros(30)])
-    columns = replace(
-        data.predictions[symbol], ts=data.candles[symbol].ts, expected_return=known, probability_up=None
-    )
+    columns = PredictionColumns(data.candles[symbol].ts, known, "cheat", 15)
     cheat = replace(data, predictions={symbol: columns})
     found = " ".join(figures_of(run_backtest(cheat), cheat).warnings)
     honest = " ".join(figures_of(run_backtest(data), data).warnings)

@@ -38,6 +38,8 @@ def test_a_sound_file_is_read_rounded_and_in_order(write):
         ts=TS[::-1],
         expected_return=np.linspace(-0.01, 0.01, 50),
         probability_up=[None, *np.linspace(0, 1, 49)],
+        uncertainty=[None, *np.linspace(0, 0.01, 49)],
+        volatility=np.linspace(0.001, 0.002, 50),
     )
     found = read_predictions(path, CANDLES)
     columns = found.columns[BTC]
@@ -47,6 +49,11 @@ def test_a_sound_file_is_read_rounded_and_in_order(write):
     )
     assert columns.probability_up is not None
     assert np.isnan(columns.probability_up[-1])
+    assert columns.uncertainty is not None
+    np.testing.assert_array_equal(columns.uncertainty[::-1][1:], np.round(np.linspace(0, 0.01, 49), 6))
+    assert np.isnan(columns.uncertainty[-1])
+    assert columns.volatility is not None
+    np.testing.assert_array_equal(columns.volatility[::-1], np.round(np.linspace(0.001, 0.002, 50), 6))
     assert (columns.model_id, columns.horizon_minutes) == ("m1", 30)
     assert found.warnings == ()
 
@@ -56,6 +63,8 @@ def test_without_metadata_the_file_is_the_model(write):
     columns = read_predictions(write(ts=TS, expected_return=np.zeros(50)), CANDLES).columns[BTC]
     assert (columns.model_id, columns.horizon_minutes) == ("file:predictions", DEFAULT_HORIZON)
     assert columns.probability_up is None
+    assert columns.uncertainty is None
+    assert columns.volatility is None
 
 
 @pytest.mark.parametrize("kind", ["plain", "dictionary"])
@@ -111,6 +120,16 @@ BAD_FILES: dict[str, dict[str, Any]] = {
         "ts": TS,
         "expected_return": ZEROS,
         "probability_up": changed(ZEROS, 2, 1.5),
+    },
+    "uncertainty is -0.001 in row 4": {
+        "ts": TS,
+        "expected_return": ZEROS,
+        "uncertainty": changed(ZEROS, 4, -0.001),
+    },
+    "volatility is 1.5 in row 6": {
+        "ts": TS,
+        "expected_return": ZEROS,
+        "volatility": changed(ZEROS, 6, 1.5),
     },
     "of BTC/USDT comes twice, again in row 8": {"ts": changed(TS, 8, int(TS[7])), "expected_return": ZEROS},
     "column symbol is int64": {"ts": TS, "expected_return": ZEROS, "symbol": [1] * 50},

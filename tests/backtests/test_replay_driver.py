@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtests.replay_driver import batch_from_line, batch_to_line, record, replay
+from backtests.replay_driver import RecordedBatch, batch_from_line, batch_to_line, record, replay
 from backtests.results import MinuteOutcome
 from backtests.run import run_backtest
 from bot.core.orders import Fill
@@ -64,3 +65,11 @@ def test_a_record_of_other_decisions_can_not_be_followed():
     with pytest.raises(DifferenceError, match="can't follow the record"):
         replay(batches, data.config, data.make_strategy, sink=seen.extend)
     assert len(seen) == place
+
+
+def test_why_nothing_was_predicted_survives_the_record() -> None:
+    """A line says why a minute had no prediction; one of before holds the usual reason."""
+    batch = RecordedBatch((), (), (), 0, "no_model")
+    assert batch_from_line(batch_to_line(batch)) == batch
+    old = orjson.dumps({"candles": [], "reports": [], "predictions": [], "now_ms": 0})
+    assert batch_from_line(old).absent == "no_prediction"

@@ -13,9 +13,12 @@ from bot.candles.store import read_candles
 from bot.core.market import Candle
 from bot.errors import DataError, ModelError
 from bot.inference import OnnxPredictor, predict_series
+from models.calibration import Calibration
 from models.candle_arrays import CandleArrays
+from models.conformal import ConformalInterval
 from models.features import feature_set
 from models.scaling import fit_scaler
+from models.volatility import VolatilityModel
 from tests.random_candles import random_candles
 from tests.shared_data import candle_file
 from tests.tiny_model import write_tiny_model
@@ -31,14 +34,22 @@ def as_candles(symbol: str, arrays: CandleArrays) -> list[Candle]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An artifact of the default feature set."""
-    return write_tiny_model(tmp_path)
+    """An artifact of the default feature set, with a measured error of its return scale."""
+    spread = VolatilityModel(15, (-4.0, 0.3, 0.2, 0.1, 0.05, -0.05, 0.02, 0.01), 1.1, 0.9)
+    return write_tiny_model(
+        tmp_path,
+        extra={
+            "calibration.json": Calibration(1.5, 1000, 0.5, 0.125).to_json(),
+            "volatility.json": spread.to_json(),
+            "conformal.json": ConformalInterval(0.9, 1.5, 500).to_json(),
+        },
+    )
 
 
-def streamed(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[int, float, float, float]]:
-    """(open time, expected return, probability, raw), candle by candle."""
+def streamed(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[float | None, ...]]:
+    """(open time, expected return, probability, raw, uncertainty, volatility), candle by candle."""
     predictor = OnnxPredictor.load(folder)
-    found = []
+    found: list[tuple[float | None, ...]] = []
     for candle in as_candles(symbol, arrays):
         predictor.observe(candle)
         for prediction in predictor.predict([symbol]):
@@ -50,16 +61,26 @@ def streamed(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[int,
                     prediction.expected_return,
                     prediction.probability_up,
                     prediction.raw,
+                    prediction.uncertainty,
+                    prediction.volatility,
                 )
             )
     return found
 
 
-def batch(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[int, float, float, float]]:
+def batch(folder: Path, symbol: str, arrays: CandleArrays) -> list[tuple[float | None, ...]]:
     """The same, for the whole series at once."""
     series = predict_series(folder, symbol, arrays)
-    columns = (series.ts, series.expected_return, series.probability_up, series.raw)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    columns = (
+        series.ts,
+        series.expected_return,
+        series.probability_up,
+        series.raw,
+        series.uncertainty,
+        series.volatility,
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [tuple(None if value != value else value for value in row) for row in rows]  # noqa: PLR0124
 
 
 def test_a_series_equals_the_stream_over_a_real_outage(folder: Path) -> None:
@@ -99,7 +120,8 @@ def test_a_warm_start_changes_no_prediction(folder: Path) -> None:
             predictor.observe(candle)
             (prediction,) = predictor.predict(["X/Y"])
             row = expected[candle.opened_at_ms]
-            assert (prediction.expected_return, prediction.probability_up, prediction.raw) == row[1:]
+            assert (prediction.expected_return, prediction.probability_up, prediction.raw) == row[1:4]
+            assert (prediction.uncertainty, prediction.volatility) == row[4:]
 
 
 def test_symbols_are_predicted_together_in_order_of_name(folder: Path) -> None:
@@ -167,9 +189,63 @@ def test_a_window_unlike_the_training_gets_no_forecast(tmp_path: Path) -> None:
 def test_numbers_are_rounded(folder: Path) -> None:
     """Every number leaves rounded to 1e-6, so that decisions cannot hang on a processor's last digits."""
     series = predict_series(folder, "X/Y", random_candles(400, seed=4))
-    for column in (series.expected_return, series.probability_up, series.raw):
+    for column in (
+        series.expected_return,
+        series.probability_up,
+        series.raw,
+        series.uncertainty,
+        series.volatility,
+    ):
         assert len(column) > 50
         assert (column == np.round(column, 6)).all()
+
+
+def test_the_uncertainty_is_the_error_of_the_scale_times_the_decoded_return(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A quarter of the expected return, where the error is a quarter of the scale; none where it was not measured."""
+    arrays = random_candles(400, seed=4)
+    series = predict_series(folder, "X/Y", arrays)
+    np.testing.assert_allclose(series.uncertainty, np.abs(series.expected_return) / 4, atol=1e-6)
+    assert series.uncertainty.max() > 1e-4
+    older = write_tiny_model(tmp_path / "older")
+    assert np.isnan(predict_series(older, "X/Y", arrays).uncertainty).all()
+    assert np.isnan(predict_series(older, "X/Y", arrays).volatility).all()
+    assert {row[4:] for row in streamed(older, "X/Y", arrays)} == {(None, None)}
+
+
+def test_a_network_that_says_volatility_is_heard_alike_both_ways(tmp_path: Path) -> None:
+    """Its second output is the volatility where calibration says so, in the stream as in the series; else the regression."""
+    spread = VolatilityModel(15, (-4.0, 0.3, 0.2, 0.1, 0.05, -0.05, 0.02, 0.01), 1.1, 0.9)
+    arrays = random_candles(400, seed=4)
+    heard = {}
+    for scale in (None, 1.0, 2.0):
+        folder = write_tiny_model(
+            tmp_path / str(scale),
+            target="return_and_volatility",
+            outputs=("forecast", "log_volatility"),
+            extra={
+                "calibration.json": Calibration(1.5, 1000, 0.5, 0.125, scale).to_json(),
+                "volatility.json": spread.to_json(),
+            },
+        )
+        found = heard[scale] = batch(folder, "X/Y", arrays)
+        assert found == streamed(folder, "X/Y", arrays)
+    plain, once, twice = (np.array([row[5] for row in heard[scale]], np.float64) for scale in heard)
+    np.testing.assert_allclose(twice, 2.0 * once, atol=2e-6)
+    assert len(set(once.tolist())) > 20
+    assert (plain != once).all()
+    assert [row[:5] for row in heard[None]] == [row[:5] for row in heard[1.0]]
+
+
+def test_a_series_says_where_returns_are_meant_to_lie(folder: Path) -> None:
+    """The ends are the expected return ± the interval's quantile times the expected volatility, rounded."""
+    series = predict_series(folder, "X/Y", random_candles(400, seed=4))
+    np.testing.assert_allclose(series.return_high - series.return_low, 3.0 * series.volatility, atol=4e-6)
+    np.testing.assert_allclose(
+        (series.return_high + series.return_low) / 2, series.expected_return, atol=2e-6
+    )
+    assert (series.return_low == np.round(series.return_low, 6)).all()
 
 
 def test_an_altered_artifact_is_refused(folder: Path) -> None:
@@ -202,3 +278,20 @@ def test_inference_stays_light(folder: Path) -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_newest_rows_are_those_that_the_model_reads(folder: Path) -> None:
+    """One for each symbol that was ever seen, finite once its window is whole, and in the order asked for."""
+    predictor = OnnxPredictor.load(folder)
+    assert predictor.newest_rows(["A/Y"]) == []
+    for symbol, seed in (("A/Y", 1), ("B/Y", 2)):
+        arrays = random_candles(600, seed=seed)
+        columns = (arrays.ts, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
+        predictor.warm(
+            symbol, [Candle(symbol, *row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+        )
+    first, second = predictor.newest_rows(["B/Y", "A/Y", "C/Y"])
+    assert len(first) == predictor.row_values
+    assert np.isfinite(first).all()
+    assert np.isfinite(second).all()
+    assert predictor.newest_rows(["A/Y"])[0].tolist() == second.tolist() != first.tolist()

@@ -12,7 +12,10 @@ from models.calibration import (
     calibration_from_json,
     fit_calibration,
     fit_return_scale,
+    return_scale_error,
 )
+
+MINUTE_MS = 60_000
 
 
 def labels(slope: float, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,14 +75,26 @@ def test_too_little_is_refused(z: np.ndarray) -> None:
         b'{"slope": -1, "samples": 1, "return_scale": 1}',
         b'{"slope": 1, "samples": 1, "return_scale": 1.5}',
         b'{"slope": 1, "samples": 1}',
+        b'{"slope": 1, "samples": 1, "return_scale": 1, "return_scale_error": -0.1}',
+        b'{"slope": 1, "samples": 1, "return_scale": 1, "return_scale_error": NaN}',
+        b'{"slope": 1, "samples": 1, "return_scale": 1, "return_scale_error": "x"}',
+        b'{"slope": 1, "samples": 1, "return_scale": 1, "volatility_scale": 0}',
     ],
 )
 def test_a_document_that_is_no_calibration_is_refused(content: bytes) -> None:
     """Missing fields and a negative slope raise; what was written reads back."""
     with pytest.raises(ModelError, match=r"calibration\.json"):
         calibration_from_json(content)
-    curve = Calibration(0.123456789, 42, 0.25)
-    assert calibration_from_json(curve.to_json()) == curve
+    for curve in (Calibration(0.123456789, 42, 0.25), Calibration(0.5, 42, 0.25, 0.0625, 1.25)):
+        assert calibration_from_json(curve.to_json()) == curve
+
+
+def test_a_calibration_of_an_older_version_is_read_with_its_error_unknown() -> None:
+    """Without return_scale_error the doubt is not a number, so that nobody takes it for certainty."""
+    curve = calibration_from_json(b'{"slope": 1, "samples": 99, "return_scale": 0.5}')
+    assert curve.return_scale_error is None
+    assert np.isnan(curve.doubt(np.array([0.001, -0.002]))).all()
+    assert Calibration(1.0, 99, 0.5, 0.25).doubt(np.array([0.001, -0.002])).tolist() == [0.00025, 0.0005]
 
 
 def test_a_forecast_that_boasts_is_cut_down_to_what_followed() -> None:
@@ -98,3 +113,62 @@ def test_a_forecast_without_skill_or_with_the_wrong_sign_is_believed_next_to_not
     noise, followed = generator.normal(0, 1, 50_000), generator.normal(0, 1, 50_000)
     assert fit_return_scale(noise, followed, horizon=15) < 0.02
     assert fit_return_scale(-followed, followed, horizon=15) == LEAST_SCALE
+
+
+def overlapping(
+    count: int, horizon: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Forecasts that last an hour and outcomes that overlap by the horizon, a minute apart, without any skill."""
+    z = np.convolve(generator.normal(size=count + 59), np.ones(60), "valid") / np.sqrt(60)
+    came = np.convolve(generator.normal(size=count + horizon - 1), np.ones(horizon), "valid") / np.sqrt(
+        horizon
+    )
+    return z, came, np.arange(count, dtype=np.int64) * MINUTE_MS
+
+
+def test_the_error_of_the_scale_is_its_spread_over_repetitions() -> None:
+    """Over 200 slices with overlapping labels the mean error is the deviation of the slopes, not sqrt(1/n)."""
+    generator = np.random.default_rng(11)
+    slopes, errors = [], []
+    for _ in range(200):
+        z, came, ts = overlapping(9600, 15, generator)
+        slopes.append(float(np.sum(z * came) / np.sum(z * z)))
+        errors.append(return_scale_error(z, came, ts, horizon=15))
+    assert np.mean(errors) == pytest.approx(np.std(slopes), rel=0.15)
+    assert np.mean(errors) > 2.5 / np.sqrt(9600)
+
+
+def test_the_error_is_the_cluster_robust_one_of_an_independent_library() -> None:
+    """For a slope through the origin it is statsmodels' cluster-robust error over blocks, but for the prior."""
+    sm = pytest.importorskip("statsmodels.api")
+    z, came, ts = overlapping(4800, 30, np.random.default_rng(12))
+    groups = ts // (240 * MINUTE_MS)
+    fitted = sm.OLS(came, z).fit(
+        cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True, "df_correction": True}
+    )
+    # statsmodels corrects by (n - 1) / (n - k) too, which is 1 for one parameter.
+    variance = float(fitted.bse[0]) ** 2
+    assert return_scale_error(z, came, ts, horizon=30) == pytest.approx(
+        np.sqrt(variance / (1 + variance)), rel=1e-9
+    )
+
+
+def test_symbols_that_move_together_are_no_more_evidence_than_one() -> None:
+    """A second symbol with the same forecasts and outcomes leaves the error as it is."""
+    z, came, ts = overlapping(9600, 15, np.random.default_rng(13))
+    twice = return_scale_error(np.tile(z, 2), np.tile(came, 2), np.tile(ts, 2), horizon=15)
+    assert twice == pytest.approx(return_scale_error(z, came, ts, horizon=15))
+
+
+@pytest.mark.parametrize("count", [0, 60, 7 * 240])
+def test_too_few_blocks_leave_the_error_of_the_prior(count: int) -> None:
+    """Where fewer than eight blocks hold labels, or forecasts are zero, nothing is known: the error is 1."""
+    z, came, ts = overlapping(max(count, 1), 15, np.random.default_rng(14))
+    assert return_scale_error(z[:count], came[:count], ts[:count], horizon=15) == 1.0
+    assert return_scale_error(np.zeros(9600), np.ones(9600), np.arange(9600) * MINUTE_MS, horizon=15) == 1.0
+
+
+def test_tiny_forecasts_are_as_uncertain_as_the_prior() -> None:
+    """Forecasts of next to nothing, however right, get an error near 1 and no overflow."""
+    z, came, ts = overlapping(9600, 15, np.random.default_rng(15))
+    assert return_scale_error(z * 1e-9, came, ts, horizon=15) == pytest.approx(1.0)

@@ -61,6 +61,28 @@ def test_a_forecast_by_hand() -> None:
     assert mean[0] == pytest.approx(0.75 * 1.0 + 0.25 * -2.0)
 
 
+def test_the_uncertainty_adds_the_members_own() -> None:
+    """Each member's error counts by its share and the size of its word, without cancelling; one unknown is unknown."""
+    known = [dataclasses.replace(member, return_scale_error=0.25) for member in combination().members]
+    raw, volatility = np.array([[1.0, -2.0]]), np.array([0.002])
+    unsure = combination(members=tuple(known)).uncertainty(raw, volatility, 16)
+    assert unsure[0] == pytest.approx((0.75 * 1.0 + 0.25 * 2.0) * 0.25 * 0.002 * 4.0)
+    told = combination(members=tuple(known)).uncertainty(raw, volatility, 16, np.array([[0.0, 1.0]]))
+    assert told[0] == pytest.approx(2.0 * 0.25 * 0.002 * 4.0)
+    half = (known[0], combination().members[1])
+    assert np.isnan(combination(members=half).uncertainty(raw, volatility, 16)[0])
+    again = combination_from_json(combination(members=half).to_json(), ("calm", "wild"))
+    assert again.members == half
+
+
+def test_members_of_an_older_version_are_read() -> None:
+    """An ensemble.json without errors is read, with errors unknown."""
+    document = json.loads(combination().to_json())
+    for member in document["members"]:
+        del member["return_scale_error"]
+    assert combination_from_json(json.dumps(document).encode(), ("calm", "wild")) == combination()
+
+
 def test_weights_that_are_given_are_used() -> None:
     """Where weights move in time, those of the moment count."""
     raw = np.array([[1.0, -2.0], [1.0, -2.0]])
@@ -271,6 +293,9 @@ def damaged(**changes: Any) -> bytes:
         damaged(member_intercept=None),
         damaged(member_return_scale=1.5),
         damaged(member_return_scale=-0.1),
+        damaged(member_return_scale_error=1.1),
+        damaged(member_return_scale_error=float("nan")),
+        damaged(member_return_scale_error="x"),
     ],
 )
 def test_damaged_json_is_refused(content: bytes) -> None:

@@ -23,10 +23,11 @@ from models.combination import FILE_NAME as COMBINATION_FILE
 from models.features import feature_set
 from models.forecaster import Forecaster, load_forecaster
 from models.forest import fit_forest
-from models.logit_graph import SCORE_SLOPE, base_rate_score
+from models.logit_graph import base_rate_score
 from models.recipe import load_recipe, recipe_names
 from models.recipe_sections import EnsembleSection
 from models.registry import REQUIRED_FILES, read_verified
+from models.score_slope import SCORE_SLOPE
 from models.targets import make_target
 from models.training import TrainedModel, train
 from models.windows import gather
@@ -56,6 +57,7 @@ SMALL = {
     "forest": ["architecture.trees=5", "architecture.min_leaf=5"],
     "minmax-close": ["architecture.units=[8]"],
     "multi-step": ["architecture.units=[8]", "target.horizon=5"],
+    "return-volatility": ["architecture.units=[8]"],
     "scalping": ["architecture.units=[8]", "scaler.kind=rolling"],
 }
 """What makes a recipe quick to train; all else is the recipe's, but for one that also tries the rolling scaler."""
@@ -251,6 +253,7 @@ FULL_SIZE = {
     "ensemble": lstm(20, 64) + lstm(64, 32) + dense(32, 1),
     "minmax-close": 30_625,
     "multi-step": 2 * lstm(20, 128) + 2 * lstm(256, 64) + dense(128, 30),
+    "return-volatility": lstm(20, 64) + lstm(64, 32) + dense(32, 2),
     "scalping": lstm(20, 64) + lstm(64, 32) + dense(32, 1),
 }
 """Weights of each recipe's network by the layers that its source document names; one document states the sum."""

@@ -153,3 +153,18 @@ def test_the_farthest_column_is_named() -> None:
             assert stream.farthest_column() == features.columns[int(counts.argmax())]
     assert calm.outside == 0
     assert calm.farthest_column() is None
+
+
+def test_the_newest_row_is_told_finite_or_not() -> None:
+    """None before the first candle; then the last row of the whole table, as a copy that later candles leave alone."""
+    features = feature_set("scalping-v1")
+    arrays, stream = random_candles(700, seed=12), stream_of(features)
+    assert stream.newest_row() is None
+    rows = rows_of(arrays)
+    for row in rows[:-1]:
+        stream.append(*row)
+    kept = stream.newest_row()
+    stream.append(*rows[-1])
+    scaled = scaler_of(features).transform_table(features.compute(arrays).matrix)
+    np.testing.assert_array_equal(kept, scaled[-2])
+    np.testing.assert_array_equal(stream.newest_row(), scaled[-1])

@@ -17,7 +17,8 @@ def table():
     ts = np.array([0, 60_000, 120_000, 0, 60_000], np.int64)
     numbers = np.array([0.00123456789, -0.002, 0.0, 0.5e-6, 1e-3])
     about = about_model("m-1", 15, note="test")
-    return predictions_table(ts, numbers, numbers + 0.5, {"A/B": 3, "C/D": 2}, about)
+    doubt = np.array([1.23456789e-4, np.nan, 0.0, 0.1, 0.2])
+    return predictions_table(ts, numbers, numbers + 0.5, {"A/B": 3, "C/D": 2}, about, uncertainty=doubt)
 
 
 def test_rows_carry_their_symbol_and_six_digits() -> None:
@@ -25,7 +26,8 @@ def test_rows_carry_their_symbol_and_six_digits() -> None:
     found = table().to_pydict()
     assert found["symbol"] == ["A/B"] * 3 + ["C/D"] * 2
     assert found["expected_return"][0] == 0.001235
-    assert list(found) == ["ts", "expected_return", "probability_up", "symbol"]
+    assert found["uncertainty"] == [0.000123, None, 0.0, 0.1, 0.2]
+    assert list(found) == ["ts", "expected_return", "probability_up", "uncertainty", "symbol"]
 
 
 def test_the_same_table_has_the_same_bytes_and_can_be_traded(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from models.targets import (
     Decoded,
     NextClose,
     Path,
+    ReturnAndVolatility,
     TrendAndDirection,
     TripleBarrier,
     forward_log_return,
@@ -42,6 +43,7 @@ def test_a_label_needs_every_minute_up_to_it() -> None:
     ("kind", "horizon", "tag"),
     [
         ("scaled_return", 15, "scalping-v1"),
+        ("return_and_volatility", 15, "scalping-v1"),
         ("log_return", 5, "deep-price-v1"),
         ("path", 30, "scalping-v1"),
         ("next_close", 1, "minmax-close-v1"),
@@ -102,6 +104,34 @@ def test_the_sign_of_a_label_is_the_sign_of_the_move(kind: str) -> None:
         )
     found: Decoded = target.decode(said, arrays.close[known], volatility[known], scaler)
     np.testing.assert_array_equal(np.sign(found.expected_return), np.sign(moves[known]))
+
+
+def test_the_second_label_is_the_realized_volatility() -> None:
+    """Decoded, it is the root mean square of the returns that came, times the root of the horizon; a gap has no label."""
+    arrays = random_candles(400, seed=6, gaps=(300,))
+    target = ReturnAndVolatility(15)
+    scaler = fit_scaler("standard", ("close",), arrays.close[:, None])
+    volatility = np.full(400, 1e-3)
+    label = target.encode(arrays, volatility, scaler)
+    assert np.isnan(label[285:300]).all()
+    assert np.isfinite(label[:285]).all()
+    moves = np.diff(np.log(arrays.close))
+    wanted = [math.sqrt(np.mean(moves[row : row + 15] ** 2) * 15) for row in range(285)]
+    np.testing.assert_allclose(target.volatility_of(label[:285], volatility[:285]), wanted, rtol=1e-9)
+
+
+@given(raw=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20), volatility=st.floats(1e-6, 0.1))
+def test_a_volatility_of_a_network_is_bounded_and_the_same_alone_as_in_a_batch(
+    raw: list[float], volatility: float
+) -> None:
+    """Whatever it says, it stays within a factor of e³ of the causal one, to the bit whatever it is batched with."""
+    table = np.column_stack([np.zeros(len(raw)), raw])
+    target = ReturnAndVolatility(15)
+    together = target.volatility_of(table, np.full(len(raw), volatility))
+    unit = volatility * math.sqrt(15)
+    assert ((together >= unit * math.exp(-3.0001)) & (together <= unit * math.exp(3.0001))).all()
+    alone = [target.volatility_of(table[[row]], np.array([volatility]))[0] for row in range(len(raw))]
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_two_horizons_need_the_longer_future() -> None:

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bot.cli import main
+from models.calibration import Calibration
+from models.volatility import VolatilityModel
 from tests.shared_data import candle_file
 from tests.tiny_model import write_tiny_model
 
@@ -59,10 +61,16 @@ def test_with_stored_forecasts_all_four_have_one_hash(
 def test_with_a_model_streaming_inference_decides_as_the_batch_does(
     tapes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Features and LSTM candle by candle, over sockets, give the decisions of the vectorised backtest."""
+    """Features, LSTM and volatility candle by candle, over sockets, give the decisions of the vectorised backtest."""
     models = tmp_path / "models"
-    folder = write_tiny_model(models)
-    words = ["--model", folder.name, "--models", str(models), "--min-trades", "0", "--json"]
+    spread = VolatilityModel(15, (-4.0, 0.3, 0.2, 0.1, 0.05, -0.05, 0.02, 0.01), 1.1, 0.9)
+    extra = {
+        "calibration.json": Calibration(1.5, 1000, 0.9, 0.1).to_json(),
+        "volatility.json": spread.to_json(),
+    }
+    folder = write_tiny_model(models, extra=extra)
+    words = ["--set", "stop_volatility=2", "--set", "sizing.target_volatility=0.0005"]
+    words += ["--model", folder.name, "--models", str(models), "--min-trades", "0", "--json"]
     assert main(["verify-parity", *tapes, *words]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["engines"][-1] == "daemon"

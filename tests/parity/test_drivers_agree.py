@@ -17,6 +17,7 @@ from bot.candles.store import read_candles
 from bot.core.engine import EngineConfig
 from bot.core.market import default_instrument
 from bot.core.risk import RiskLimits
+from bot.core.sizing import SizingRule
 from bot.errors import ConfigError, DataError
 from strategies import strategy_factory
 from tests.random_market import PERPETUALS, random_input
@@ -91,6 +92,25 @@ def test_perpetuals_trade_both_ways_and_pay_funding():
     assert {trade.direction for trade in result.trades} == {"long", "short"}
     assert result.fundings
     assert run_parity(data).difference is None
+
+
+def test_sizes_and_stops_by_volatility_are_the_same_everywhere():
+    """With both on, every engine cuts sizes and places stops alike, and neither is as it was without them."""
+    plain = random_input(3, symbols=PERPETUALS[:2], gaps=False)
+    data = random_input(
+        3,
+        symbols=PERPETUALS[:2],
+        gaps=False,
+        sizing=SizingRule(0.2, target_volatility=0.002),
+        stop_volatility=2.0,
+    )
+    report = run_parity(data)
+    assert report.difference is None
+    assert report.trade_count > 20
+    result, before = run_backtest(data), run_backtest(plain)
+    assert len(result.trades) != len(before.trades)
+    notional = [abs(trade.quantity * trade.entry_price) for trade in result.trades]
+    assert min(notional) < 0.5 * max(notional)
 
 
 @pytest.mark.parametrize("engine", PARITY_ENGINES[1:])

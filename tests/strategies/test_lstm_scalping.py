@@ -31,11 +31,19 @@ def strategy(closes: list[float], **overrides: Any) -> LstmScalping:
 
 
 def view(
-    expected: float, held: float = 0.0, *, cost: float = 0.0, can_short: bool = True, opened: int = 30
+    expected: float,
+    held: float = 0.0,
+    *,
+    cost: float = 0.0,
+    can_short: bool = True,
+    opened: int = 30,
+    unsure: float | None = None,
+    moves: float | None = None,
 ) -> MarketView:
     """What it sees on candle 40."""
+    said = predicted(41, expected)._replace(uncertainty=unsure, volatility=moves)
     position = Position(PERPETUAL, held, 100.0, at(opened)) if held else Position(PERPETUAL)
-    return MarketView(PERPETUAL, candle(40), predicted(41, expected), position, can_short, cost)
+    return MarketView(PERPETUAL, candle(40), said, position, can_short, cost)
 
 
 def said(made: LstmScalping, seen: MarketView) -> tuple[str, str]:
@@ -53,6 +61,15 @@ def said(made: LstmScalping, seen: MarketView) -> tuple[str, str]:
         (RISING, {}, view(0.0), ("flat", "forecast_too_small")),
         (RISING, {}, view(0.0004), ("flat", "forecast_too_small")),
         (FALLING, {}, view(-0.0004), ("flat", "forecast_too_small")),
+        (RISING, {}, view(0.001, unsure=0.0006), ("flat", "edge_uncertain")),
+        (FALLING, {}, view(-0.001, unsure=0.0006), ("flat", "edge_uncertain")),
+        (RISING, {}, view(0.001, unsure=float("nan")), ("flat", "edge_uncertain")),
+        (RISING, {}, view(0.0004, unsure=0.0006), ("flat", "forecast_too_small")),
+        (RISING, {}, view(0.001, unsure=0.0004), ("long", "forecast_up")),
+        (RISING, {"edge_confidence": 0.0}, view(0.001, unsure=0.01), ("long", "forecast_up")),
+        (RISING, {"edge_confidence": 2.0}, view(0.001, unsure=0.0003), ("flat", "edge_uncertain")),
+        (CALM, {}, view(-0.0005, 1.0, unsure=0.01), ("long", "holding")),
+        (CALM, {}, view(-0.000501, 1.0, unsure=0.01), ("flat", "prediction_reversed")),
         (RISING, {}, view(-0.01), ("flat", "macd_disagrees")),
         (FALLING, {}, view(0.01), ("flat", "macd_disagrees")),
         (CALM, {}, view(0.01), ("flat", "macd_disagrees")),
@@ -106,6 +123,35 @@ def test_a_forecast_must_beat_the_threshold_and_pay_the_costs(
         assert (wanted == direction) == enters
 
 
+@given(
+    expected=st.floats(-0.01, 0.01),
+    unsure=st.floats(0.0, 0.01),
+    cost=st.floats(0.0, 0.003),
+    name=st.sampled_from(sorted(PARAMETER_SETS)),
+)
+@settings(deadline=None)
+def test_it_enters_only_where_the_lower_bound_of_the_edge_pays(
+    expected: float, unsure: float, cost: float, name: str
+) -> None:
+    """Whatever it enters on exceeds threshold and costs after its doubt is taken off, and no doubt means no less."""
+    parameters = ScalpingParameters.of(
+        name, {"require_macd": False, "rsi_overbought": 100.0, "rsi_oversold": 0.0}
+    )
+    made = LstmScalping(PERPETUAL, parameters)
+    for number, close in enumerate(RISING):
+        made.observe(candle(number, close))
+    needed = max(parameters.threshold, cost + parameters.cost_margin)
+    reason = made.decide(view(expected, cost=cost, unsure=unsure)).reason
+    certain = made.decide(view(expected, cost=cost)).reason
+    pays = abs(expected) - parameters.edge_confidence * unsure > needed
+    if pays:
+        assert reason == certain == ("forecast_up" if expected > 0 else "forecast_down")
+    elif abs(expected) > needed:
+        assert (reason, certain) == ("edge_uncertain", "forecast_up" if expected > 0 else "forecast_down")
+    else:
+        assert reason == certain == "forecast_too_small"
+
+
 def test_the_parameter_sets_are_the_source_systems() -> None:
     """Threshold, stop and target in percent, and RSI 70/30 for all."""
     percent = {
@@ -121,10 +167,46 @@ def test_the_parameter_sets_are_the_source_systems() -> None:
     assert PARAMETER_SETS["default"] == ScalpingParameters()
 
 
+def test_the_sets_ask_for_more_evidence_the_more_careful_they_are() -> None:
+    """One-sided bounds of 69, 84 and 95 %."""
+    asked = {name: each.edge_confidence for name, each in PARAMETER_SETS.items()}
+    assert asked == {"aggressive": 0.5, "default": 1.0, "conservative": 1.645}
+
+
 def test_protection_comes_from_the_parameters() -> None:
     """Stop and target distances are what the engine protects an entry with."""
     made = LstmScalping(SPOT, ScalpingParameters.of("conservative", {"take_profit": 0.03}))
     assert made.protection == Protection(0.010, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "seen", "distances"),
+    [
+        ({"stop_volatility": 2.0}, view(0.01, moves=0.003), (0.006, 0.012)),
+        ({"stop_volatility": 2.0, "take_profit": 0.005}, view(0.01, moves=0.003), (0.006, 0.006)),
+        ({"stop_volatility": 2.0}, view(0.01, moves=0.0), (0.0001, 0.0002)),
+        ({"stop_volatility": 2.0}, view(0.01, moves=0.0001, cost=0.0011), (0.0011, 0.0022)),
+        ({"stop_volatility": 2.0}, view(0.01, moves=0.9), (0.25, 0.5)),
+    ],
+)
+def test_a_stop_by_volatility_keeps_the_ratio_of_its_target(
+    overrides: dict[str, Any], seen: MarketView, distances: tuple[float, float]
+) -> None:
+    """So many forecast deviations away, never within the round trip's cost, never beyond half of the price."""
+    signal = strategy(RISING, **overrides).decide(seen)
+    assert signal.reason == "forecast_up"
+    assert signal.protection == pytest.approx(distances)
+
+
+def test_a_stop_by_volatility_needs_one_to_enter_and_none_to_leave() -> None:
+    """Without a finite forecast of it there is no entry; a hold and a way out go on, and off means off."""
+    made = strategy(RISING, stop_volatility=2.0)
+    for unknown in (None, float("nan"), float("inf")):
+        assert said(made, view(0.01, moves=unknown)) == ("flat", "volatility_unknown")
+    assert said(made, view(0.0001)) == ("flat", "forecast_too_small")
+    assert said(made, view(0.01, 1.0)) == ("long", "holding")
+    assert said(made, view(-0.01, 1.0)) == ("flat", "prediction_reversed")
+    assert strategy(RISING).decide(view(0.01, moves=0.003)).protection is None
 
 
 @pytest.mark.parametrize(
@@ -134,6 +216,7 @@ def test_protection_comes_from_the_parameters() -> None:
         ("default", {"treshold": 0.1}, "treshold"),
         ("default", {"threshold": -0.1}, "threshold"),
         ("default", {"cost_margin": -1e-9}, "cost_margin"),
+        ("default", {"edge_confidence": -0.1}, "edge_confidence"),
         ("default", {"threshold": "much"}, "threshold"),
         ("default", {"threshold": None}, "threshold"),
         ("default", {"threshold": [0.1]}, "threshold"),
@@ -145,6 +228,7 @@ def test_protection_comes_from_the_parameters() -> None:
         ("default", {"max_holding_minutes": -1}, "max_holding_minutes"),
         ("default", {"require_macd": 1}, "require_macd"),
         ("default", {"require_macd": "maybe"}, "require_macd"),
+        ("default", {"stop_volatility": -1.0}, "stop_volatility"),
         ("default", {"stop_loss": 0.0}, "stop_loss"),
         ("default", {"stop_loss": 1.0}, "stop_loss"),
         ("default", {"take_profit": 0.0}, "take_profit"),

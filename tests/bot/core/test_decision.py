@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.core.decision import Decision, decision_id, decision_to_json
-from bot.core.orders import RefusedOrder
+from bot.core.orders import Protection, RefusedOrder
 from bot.core.signal import Direction, Signal
 from tests.core_builders import PERPETUAL, approved, at, order, predicted
 
@@ -54,6 +54,8 @@ BASE = Decision(
         BASE._replace(signal=Signal(Direction.SHORT, 0.5, "up")),
         BASE._replace(signal=Signal(Direction.LONG, 0.5000001, "up")),
         BASE._replace(signal=Signal(Direction.LONG, 0.5, "down")),
+        BASE._replace(signal=Signal(Direction.LONG, 0.5, "up", Protection(0.01, 0.02))),
+        BASE._replace(prediction=predicted(1, 0.001)._replace(volatility=0.002)),
         BASE._replace(approved=()),
         BASE._replace(approved=(approved(order(quantity=1.001)),)),
         BASE._replace(refused=()),

@@ -41,6 +41,36 @@ def test_examples(changes: dict[str, float], quantity: float) -> None:
     assert sized(**changes) == quantity
 
 
+@pytest.mark.parametrize(
+    ("volatility", "quantity"),
+    [
+        (0.0, 20.0),
+        (0.001, 20.0),
+        (0.002, 20.0),
+        (0.004, 10.0),
+        (0.008, 5.0),
+        (math.inf, 0.0),
+        (math.nan, 0.0),
+        (None, 0.0),
+    ],
+)
+def test_a_target_makes_positions_smaller_where_more_is_expected_to_move(
+    volatility: float | None, quantity: float
+) -> None:
+    """Full size up to the target, then in inverse proportion; nothing where the volatility is not known."""
+    rule = SizingRule(0.2, target_volatility=0.002)
+    found = entry_quantity(
+        rule, equity=1e4, strength=1.0, price=100.0, room=1e9, instrument=instrument(), volatility=volatility
+    )
+    assert found == quantity
+
+
+@pytest.mark.parametrize("volatility", [None, 0.0, 1.0, math.nan])
+def test_without_a_target_volatility_changes_nothing(volatility: float | None) -> None:
+    """The default rule gives the same whatever is expected."""
+    assert SizingRule().share(volatility) == 1.0
+
+
 @given(
     equity=st.floats(-1e6, 1e9),
     strength=st.floats(-1, 3),

@@ -13,7 +13,15 @@ from tests.core_builders import PERPETUAL, at, candle
 def predictor() -> StoredPredictor:
     """Forecasts on minutes 0 and 2."""
     ts = np.array([at(0), at(2)], dtype=np.int64)
-    columns = PredictionColumns(ts, np.array([0.001, -0.002]), "mine", 15, np.array([0.6, np.nan]))
+    columns = PredictionColumns(
+        ts,
+        np.array([0.001, -0.002]),
+        "mine",
+        15,
+        np.array([0.6, np.nan]),
+        uncertainty=np.array([0.0005, np.nan]),
+        volatility=np.array([np.nan, 0.002]),
+    )
     return StoredPredictor({PERPETUAL: columns})
 
 
@@ -32,6 +40,8 @@ def test_a_forecast_is_told_on_the_candle_that_it_was_made_on_and_on_no_other() 
         0.6,
     )
     assert (last.expected_return, last.probability_up, last.model_id) == (-0.002, None, "mine")
+    assert (first.uncertainty, last.uncertainty) == (0.0005, None)
+    assert (first.volatility, last.volatility) == (None, 0.002)
 
 
 def test_after_a_start_the_last_candle_of_history_counts() -> None:
