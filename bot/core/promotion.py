@@ -74,24 +74,29 @@ class RecipeEvidence:
         weekly_gains_millinats: Mean gain of each week, oldest first.
         spa_p: P-value of the SPA test.
         overfitting: Probability of backtest overfitting.
-        deflated_sharpe: Of the daily net returns.
+        daily_sharpe: Sharpe ratio of the daily net returns, a day.
+        deflated_sharpe: The probability that it is real, given how much was tried.
         net_return: Mean net return of a trade.
         net_return_low: Its lower bound at ``expectancy_confidence``.
         stressed_net_return: Mean net return of a trade at ``stressed_costs`` times the costs.
         without_best_day: Sum of net returns without the best day's.
         delayed_net_return: Mean net return of a trade when every order comes one bar late.
         slope: Calibration slope.
+        champion: The proven model of another recipe that trades now, if there is one.
+        champion_gain_low_millinats: Lower bound at ``gain_confidence`` of the gain over it, on minutes that neither was
+            made from.
     """
 
     weeks: int
     minutes: int
-    trades: int
+    trades: int | None = None
     best_baseline: str | None = None
     gain_millinats: float | None = None
     gain_low_millinats: float | None = None
     weekly_gains_millinats: tuple[float, ...] = ()
     spa_p: float | None = None
     overfitting: float | None = None
+    daily_sharpe: float | None = None
     deflated_sharpe: float | None = None
     net_return: float | None = None
     net_return_low: float | None = None
@@ -99,6 +104,8 @@ class RecipeEvidence:
     without_best_day: float | None = None
     delayed_net_return: float | None = None
     slope: float | None = None
+    champion: str | None = None
+    champion_gain_low_millinats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +135,13 @@ class Reason:
         name: Of the rule.
         passed: Whether it holds.
         sentence: In plain words, with the figure and the limit.
+        known: Whether there was a figure to test; what cannot be told does not pass.
     """
 
     name: str
     passed: bool
     sentence: str
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,7 @@ def judge_recipe(evidence: RecipeEvidence, rules: GateRules) -> PromotionVerdict
         _within("slope", e.slope, r.min_slope, r.max_slope, "calibration slope"),
         _above("not_one_day", _bps(e.without_best_day), "bps in all without the best day"),
         _above("delayed", _bps(e.delayed_net_return), "bps a trade with every order one bar late"),
+        *_over_champion(e, share),
     )
 
 
@@ -208,6 +218,14 @@ def _verdict(*reasons: Reason) -> PromotionVerdict:
     return PromotionVerdict(all(reason.passed for reason in reasons), reasons)
 
 
+def _over_champion(e: RecipeEvidence, share: str) -> tuple[Reason, ...]:
+    """Another recipe's proven champion is not replaced on a tie."""
+    if e.champion is None:
+        return ()
+    what = f"millinats gained over the champion {e.champion}, its lower bound at {share}"
+    return (_above("over_champion", e.champion_gain_low_millinats, what),)
+
+
 def _named(evidence: RecipeEvidence) -> str:
     """The baseline, for people."""
     return (evidence.best_baseline or "the best baseline").replace("_", " ")
@@ -218,7 +236,9 @@ def _bps(fraction: float | None) -> float | None:
     return None if fraction is None else fraction * 1e4
 
 
-def _count(name: str, value: int, least: int, what: str) -> Reason:
+def _count(name: str, value: int | None, least: int, what: str) -> Reason:
+    if value is None:
+        return Reason(name, False, f"the {what} cannot be told, {least:,} are needed", known=False)
     return Reason(name, value >= least, f"{value:,} {what}, {least:,} are needed")
 
 
@@ -245,5 +265,5 @@ def _within(name: str, value: float | None, low: float, high: float, what: str) 
 def _tested(name: str, value: float | None, holds: Callable[[float], bool], what: str, needed: str) -> Reason:
     """A figure that is not known, or is no finite number, passes nothing."""
     if value is None or not math.isfinite(value):
-        return Reason(name, False, f"the {what} cannot be told, {needed}")
+        return Reason(name, False, f"the {what} cannot be told, {needed}", known=False)
     return Reason(name, holds(value), f"{value:.4g} {what}, {needed}")
