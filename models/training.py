@@ -15,19 +15,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bot.errors import ConfigError
-from models.assessment import assess, forecasts_at
-from models.baselines import FILE_NAME as BASELINES_FILE
-from models.baselines import Baselines, fit_baselines
-from models.calibration import Calibration, fit_calibration, fit_return_scale
+from models.assessment import Terms, finished_trial
+from models.baselines import fit_baselines
+from models.calibration import Calibration, fit_calibration, fit_return_scale, return_scale_error
 from models.candle_arrays import CandleArrays
 from models.combination import FILE_NAME as COMBINATION_FILE
 from models.combination import Combination
 from models.dataset import Dataset, prepare
+from models.drift import FILE_NAME as BINS_FILE
+from models.drift import bins_of
 from models.fit_progress import OnProgress, TrainingProgress
 from models.fit_state import UnfinishedFits
+from models.forecast_trades import TradingCosts
 from models.forecaster import Forecaster, check_graph, open_session
 from models.hashing import canonical_json, code_digest, data_digest, sha256
 from models.history_plot import history_png
@@ -36,11 +36,13 @@ from models.model_card import FILE_NAME as CARD_FILE
 from models.model_card import model_card
 from models.passport import ModelPassport
 from models.predictions_table import FILE_NAME as PREDICTIONS_FILE
-from models.predictions_table import about_model, parquet_bytes, predictions_table
+from models.range_report import fit_ranges, range_files
 from models.recipe import Recipe
 from models.registry import make_model_id, write_artifact
-from models.seed_spread import seed_spread
+from models.rivals import Rivals, fit_rivals
 from models.targets import make_target
+from models.training_report import tested
+from models.trials import Subject, read_trials, record_trial
 
 _NEEDED = ("keras", "matplotlib", "sklearn", "tensorflow", "tf2onnx")
 _LIBRARIES = (
@@ -85,6 +87,7 @@ def train(
     seed: int | None = None,
     seeds: int | None = None,
     resume: bool = True,
+    costs: TradingCosts | None = None,
     on_progress: OnProgress | None = None,
 ) -> TrainedModel:
     """Train a model and store it under ``out_root``.
@@ -101,18 +104,20 @@ def train(
         seed: In place of the recipe's.
         seeds: In place of the recipe's.
         resume: Go on where the same run was interrupted; else such a run is forgotten.
+        costs: Of a round trip, for the report; None counts none.
         on_progress: Told of every phase, epoch and batch.
 
     Raises:
         ConfigError: A library that only training needs is not installed.
         DataError: The candles are malformed or too few.
-        ModelError: Training diverged, or the export does not say what the model says.
+        ModelError: Training diverged, the export does not say what the model says, or the trial ledger is damaged.
         StorageError: The disk refused.
     """
     _require_libraries()
     seconds = _seconds(monotonic_ns)
     began = seconds()
     recipe = with_training(recipe, max_epochs=max_epochs, max_seconds=max_seconds, seed=seed, seeds=seeds)
+    read_trials(out_root)  # a damaged ledger is found before the hours of learning, not after
     tell: OnProgress = on_progress or (lambda _: None)
     tell(TrainingProgress("features"))
     data = prepare(recipe, series)
@@ -126,52 +131,31 @@ def train(
     name = model_id or make_model_id(recipe.name, created_at_ms, sha256(graph + recipe.digest().encode()))
     passport = _passport(name, recipe, learned, data, hashes, created_at_ms)
     forecaster = _calibrated(passport, graph, data, learned.combination)
-    said, report = _tested(forecaster, baselines, data)
-    if learned.combination is None:
-        fitted = forecaster.calibration
-        report["calibration"] = {
-            "slope": fitted.slope,
-            "return_scale": fitted.return_scale,
-            "samples": fitted.samples,
-        }
-    if learned.by_seed:
-        singles = {
-            seed: _tested(_calibrated(passport, one, data, learned.combination), baselines, data)[1]
-            for seed, one in learned.by_seed.items()
-        }
-        report["seeds"] = seed_spread(singles)
+    fit_ranges(forecaster, data)
+    rivals = fit_rivals(data, baselines, recipe.target.horizon)
+    subject = Subject("training", created_at_ms, recipe.name, recipe.digest(), hashes["data"], name)
+    singles = {
+        seed: _calibrated(passport, one, data, learned.combination) for seed, one in learned.by_seed.items()
+    }
+    said, report = tested(forecaster, singles, rivals, data, Terms(costs, subject, read_trials(out_root)))
     history = learned.history | {
         "seconds": round(seconds() - began, 1),
         "onnx_largest_difference": learned.difference,
     }
-    files = _files(recipe, learned, forecaster, baselines, report, history) | {PREDICTIONS_FILE: said}
+    files = _files(recipe, learned, forecaster, rivals, report, history) | {PREDICTIONS_FILE: said}
+    files[BINS_FILE] = bins_of(data).to_json()
+    record_trial(out_root, finished_trial(subject, report))  # before the figures can be seen anywhere
     folder = write_artifact(out_root, passport, files)
     if not learned.interrupted:
         unfinished.forget()
     return TrainedModel(name, folder, report, history)
 
 
-def _tested(forecaster: Forecaster, baselines: Baselines, data: Dataset) -> tuple[bytes, dict[str, Any]]:
-    """What the model says on the test slice, as Parquet, and how good that is."""
-    rows = data.rows
-    ends = rows.ends_within(data.slices.test)
-    said = forecasts_at(forecaster, rows, ends)
-    counts = np.bincount(rows.symbol[ends], minlength=len(rows.symbols)).tolist()
-    table = predictions_table(
-        rows.ts[ends],
-        said.expected_return,
-        said.probability_up,
-        dict(zip(rows.symbols, counts, strict=True)),
-        about_model(forecaster.passport.model_id, forecaster.passport.horizon_minutes),
-    )
-    return parquet_bytes(table), assess(forecaster, baselines, rows, ends, said)
-
-
 def _files(
     recipe: Recipe,
     learned: Learned,
     forecaster: Forecaster,
-    baselines: Baselines,
+    rivals: Rivals,
     report: dict[str, Any],
     history: dict[str, Any],
 ) -> dict[str, bytes]:
@@ -181,7 +165,8 @@ def _files(
         "model.onnx": learned.graph,
         "scaler.json": forecaster.scaler.to_json(),
         "calibration.json": forecaster.calibration.to_json(),
-        BASELINES_FILE: baselines.to_json(),
+        **rivals.files(),
+        **range_files(forecaster),
         "recipe.json": recipe.to_json(),
         "metrics.json": canonical_json(report),
         "training_history.json": canonical_json(history),
@@ -254,8 +239,12 @@ def _calibrate(forecaster: Forecaster, data: Dataset) -> Calibration:
     unit = rows.volatility[ends] * math.sqrt(horizon)
     followed = rows.future_return[ends]
     curve = fit_calibration(decoded.score, followed > 0.0, horizon=horizon)
-    scale = fit_return_scale(decoded.expected_return / unit, followed / unit, horizon=horizon)
-    return replace(curve, return_scale=scale)
+    said, came = decoded.expected_return / unit, followed / unit
+    return replace(
+        curve,
+        return_scale=fit_return_scale(said, came, horizon=horizon),
+        return_scale_error=return_scale_error(said, came, rows.ts[ends], horizon=horizon),
+    )
 
 
 def _passport(

@@ -34,6 +34,15 @@ from bot.core.state import StateEvent
 from bot.core.window import Window
 from bot.errors import EngineProtocolError
 
+NO_PREDICTION = "no_prediction"
+"""Why nothing is decided on a candle that the model says nothing of."""
+
+NO_MODEL = "no_model"
+"""The same where nobody predicts."""
+
+MODEL_FAILED = "model_failed"
+"""The same where the model failed instead of predicting."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
@@ -195,12 +204,15 @@ class TradingEngine:
 
     # --- decide -------------------------------------------------------------------------------------------
 
-    def decide(self, predictions: Sequence[Prediction], now_ms: int) -> list[Decision]:
+    def decide(
+        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+    ) -> list[Decision]:
         """Decide on every candle observed, in the order of symbol names.
 
         Args:
             predictions: Made on these candles; those of other candles count as stale.
             now_ms: The exchange's time; a backtest passes the close of the candles.
+            absent: Why there is no prediction of a symbol that has none.
 
         Raises:
             EngineProtocolError: Nothing was observed.
@@ -211,7 +223,7 @@ class TradingEngine:
         closed_at_ms = self._batch_ms + MINUTE_MS
         late = now_ms - closed_at_ms > self._max_age_ms
         decisions = [
-            self._decide_one(candle, by_symbol.get(candle.symbol), closed_at_ms, late)
+            self._decide_one(candle, by_symbol.get(candle.symbol), closed_at_ms, late, absent)
             for candle in self._batch
         ]
         self._batch = ()
@@ -222,7 +234,7 @@ class TradingEngine:
         return decisions
 
     def _decide_one(
-        self, candle: Candle, prediction: Prediction | None, closed_at_ms: int, late: bool
+        self, candle: Candle, prediction: Prediction | None, closed_at_ms: int, late: bool, absent: str
     ) -> Decision:
         symbol = candle.symbol
         desk = self._desks[symbol]
@@ -239,7 +251,7 @@ class TradingEngine:
         if self.risk.reason == "starting":
             self._state_changes += self.risk.on_event(StateEvent.WARMED, closed_at_ms)
         if prediction is None:
-            return Decision(symbol, closed_at_ms, None, None, (), (), "no_prediction")
+            return Decision(symbol, closed_at_ms, None, None, (), (), absent)
         if prediction.closed_at_ms != closed_at_ms:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "stale_prediction")
         if not math.isfinite(prediction.expected_return):
@@ -262,14 +274,19 @@ class TradingEngine:
         at = self._situation(candle)
         if held_sign:
             intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.EXIT, signal.reason)
+        elif self.risk.size_factor == 0.0:
+            return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), self.risk.size_reason)
+        elif self.config.sizing.share(prediction.volatility) is None:
+            return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), "volatility_unknown")
         else:
             quantity = entry_quantity(
                 self.config.sizing,
                 equity=at.equity,
-                strength=signal.strength,
+                strength=min(max(signal.strength, 0.0), 1.0) * self.risk.size_factor,
                 price=candle.close,
                 room=self.risk.room(desk.instrument, at),
                 instrument=desk.instrument,
+                volatility=prediction.volatility,
             )
             intent = desk.entry_intent(self.config.run_id, candle.closed_at_ms, signal, quantity)
         return self._reviewed(desk, candle, prediction, signal, intent, at)
@@ -331,6 +348,12 @@ class TradingEngine:
     def request_flatten(self) -> None:
         """From the next decision on, close every position and open none until nothing is held or on its way."""
         self._flatten = True
+
+    def set_size_factor(self, factor: float, reason: str) -> None:
+        """Multiply the size of entries by 0 to 1 from the next decision on; see ``RiskGate.set_size_factor``."""
+        if self._batch:
+            raise EngineProtocolError("a size factor between observe and decide")
+        self.risk.set_size_factor(factor, reason)
 
     def snapshot(self) -> dict[str, Any]:
         """What a restart needs beside the last candles, as JSON values; only between two batches."""

@@ -98,6 +98,8 @@ class RiskGate:
         reason: Why the state is what it is.
         peak_equity: Highest equity seen since the start or the last resume.
         day_start_equity: Equity at 00:00 UTC.
+        size_factor: What the size of entries is multiplied by; 0 opens nothing.
+        size_reason: Why it is below 1.
     """
 
     def __init__(self, limits: RiskLimits, starting_equity: float) -> None:
@@ -106,6 +108,7 @@ class RiskGate:
         self.reason = "starting"
         self.peak_equity = starting_equity
         self.day_start_equity = starting_equity
+        self.size_factor, self.size_reason = 1.0, ""
         self._day = -1
         self._recent: deque[int] = deque()
 
@@ -149,6 +152,20 @@ class RiskGate:
         change = StateChange(self.state, after, event.value, at_ms)
         self.state, self.reason = after, event.value
         return [change]
+
+    def set_size_factor(self, factor: float, reason: str) -> None:
+        """Multiply the size of entries until it is set again, over restarts too; exits are as ever.
+
+        Args:
+            factor: 0 (open nothing) to 1.
+            reason: A stable word in snake case: why a decision opened nothing.
+
+        Raises:
+            EngineProtocolError: It is no factor, or one below 1 without a reason.
+        """
+        if not 0.0 <= factor <= 1.0 or (factor < 1.0 and not reason):
+            raise EngineProtocolError(f"{factor} with reason {reason!r} is no size factor")
+        self.size_factor, self.size_reason = float(factor), reason
 
     def room(self, instrument: Instrument, at: Situation) -> float:
         """Notional that the limits leave for a new entry, quote currency."""
@@ -219,6 +236,7 @@ class RiskGate:
             "day_start_equity": self.day_start_equity,
             "day": self._day,
             "recent": list(self._recent),
+            "size": [self.size_factor, self.size_reason],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -229,6 +247,7 @@ class RiskGate:
         self.day_start_equity = state["day_start_equity"]
         self._day = state["day"]
         self._recent = deque(state["recent"])
+        self.size_factor, self.size_reason = state.get("size", (1.0, ""))  # older journals have none
 
 
 def _protects(protection: Protection) -> bool:

@@ -15,6 +15,7 @@ from bot.core.market import Candle, Symbol
 from bot.core.orders import Accepted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
 from bot.core.records import report_to_json
 from bot.errors import StorageError
+from bot.journal.performance import PerformanceTables
 from bot.journal.schema import connect, lengthen_log, migrate, start_log_over
 from bot.ports import BatchRecord
 
@@ -22,7 +23,7 @@ REST_COMMITS = 64
 """Commits between two tidyings; each takes some pages of the log."""
 
 
-class SqliteJournal:
+class SqliteJournal(PerformanceTables):
     """Adapter of the Journal port.
 
     Args:

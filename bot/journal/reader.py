@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from bot.core.market import Candle
+from bot.core.performance import LiveForecast, Matured
 from bot.core.position import Trade
 from bot.errors import DataError, NotRunningError, StorageError
 from bot.journal.schema import connect
@@ -131,6 +132,53 @@ class JournalReader:
             "SELECT at_ms, payload FROM notes WHERE kind = ? ORDER BY id DESC LIMIT ?", kind, limit
         )
         return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
+
+    def newest_note(self, kinds: Sequence[str]) -> dict[str, Any] | None:
+        """The newest event of any of these kinds, with its ``kind``; None where there is none."""
+        rows = self._rows(
+            f"SELECT kind, at_ms, payload FROM notes WHERE kind IN ({','.join('?' * len(kinds))})"  # noqa: S608 - marks
+            " ORDER BY id DESC LIMIT 1",
+            *kinds,
+        )
+        return {"kind": rows[0][0], "at_ms": rows[0][1], **orjson.loads(rows[0][2])} if rows else None
+
+    def performance(self, model_id: str, since_ms: int = 0) -> list[Matured]:
+        """What came of a model's forecasts, as far as that was found, in order of symbol and time.
+
+        Those with a missing minute in their horizon are among them, without a return.
+        """
+        rows = self._rows(
+            "SELECT model_id, symbol, closed_at_ms, role, horizon_minutes, probability_up, expected_return,"
+            " base_rate, close, realized, matured_at_ms FROM model_performance"
+            " WHERE model_id = ? AND closed_at_ms >= ? AND matured_at_ms IS NOT NULL"
+            " ORDER BY symbol, closed_at_ms",
+            model_id,
+            since_ms,
+        )
+        return [Matured(LiveForecast(*row[:9]), row[9], row[10]) for row in rows]
+
+    def performing_models(self) -> list[str]:
+        """Ids of the models that predicted live, the latest last."""
+        rows = self._rows(
+            "SELECT model_id FROM model_performance GROUP BY model_id ORDER BY max(closed_at_ms), model_id"
+        )
+        return [row[0] for row in rows]
+
+    def watch_report(self, model_id: str) -> dict[str, Any] | None:
+        """What the watch over a model last said, as ``bot status`` shows it; None before it said anything."""
+        rows = self._rows("SELECT at_ms, payload FROM model_watch WHERE model_id = ?", model_id)
+        return {"at_ms": rows[0][0], **orjson.loads(rows[0][1])["report"]} if rows else None
+
+    def candles(self, symbol: str, since_ms: int, until_ms: int) -> list[Candle]:
+        """The candles of a symbol with since_ms <= opened_at_ms < until_ms, oldest first."""
+        rows = self._rows(
+            "SELECT symbol, opened_at_ms, open, high, low, close, volume FROM candles"
+            " WHERE symbol = ? AND opened_at_ms >= ? AND opened_at_ms < ? ORDER BY opened_at_ms",
+            symbol,
+            since_ms,
+            until_ms,
+        )
+        return [Candle(*row) for row in rows]
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

@@ -2,7 +2,8 @@
 
 ``batches`` and ``notes`` are append-only and hold everything; the other tables are derived from a batch in its own
 transaction, so that a person or a page can query them. Each table that a batch touches costs a page of the log, so
-its key is what it is looked up by, and there is no second index.
+its key is what it is looked up by, and there is no second index. ``model_performance`` and ``model_watch`` are written
+after a batch, when no decision waits.
 """
 
 from __future__ import annotations
@@ -81,6 +82,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO notes (kind, at_ms, payload) SELECT kind, at_ms, payload FROM events WHERE kind <> 'batch' ORDER BY seq",
         "CREATE INDEX notes_by_kind ON notes (kind, id)",
         "DROP TABLE events",
+    ),
+    (
+        """CREATE TABLE model_performance (
+            model_id TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            closed_at_ms INTEGER NOT NULL,
+            role TEXT NOT NULL,
+            horizon_minutes INTEGER NOT NULL,
+            probability_up REAL,
+            expected_return REAL NOT NULL,
+            base_rate REAL NOT NULL,
+            close REAL NOT NULL,
+            realized REAL,
+            matured_at_ms INTEGER,
+            PRIMARY KEY (model_id, symbol, closed_at_ms)) WITHOUT ROWID""",
+        # Holds only the forecasts of the last minutes: what a start must complete.
+        """CREATE INDEX model_performance_pending ON model_performance (closed_at_ms)
+            WHERE matured_at_ms IS NULL""",
+        """CREATE TABLE model_watch (
+            model_id TEXT PRIMARY KEY,
+            at_ms INTEGER NOT NULL,
+            payload BLOB NOT NULL) WITHOUT ROWID""",
     ),
 )
 """Each entry takes the schema one version on; entries are never changed once released."""

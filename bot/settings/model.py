@@ -165,6 +165,13 @@ class SizingSettings(Section):
         le=5,
         description="Notional of a new position as a fraction of equity; the risk limits cut it.",
     )
+    target_volatility: Number | None = Field(
+        _SIZING.target_volatility,
+        gt=0,
+        le=1,
+        description="Expected volatility over the model's horizon, as a fraction, above which positions are made smaller; "
+        "null: never.",
+    )
 
     def to_core(self) -> SizingRule:
         """The rule as the core takes it."""
@@ -287,6 +294,11 @@ class Settings(BaseSettings):
         if exchange.simulated or exchange.clock == "market":
             field = "exchange.simulated" if exchange.simulated else "exchange.clock"
             raise _disagreement(field, field, "mode live cannot trade on a simulated market or by its clock")
+        if self.model.unproven:
+            problem = (
+                "mode live never trades an unproven model; leave one of mode: live and model.unproven out"
+            )
+            raise _disagreement("model.unproven", "model.unproven", problem)
 
     @property
     def models_dir(self) -> Path:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator
 
 from bot.core.promotion import GateRules
+from bot.core.skill_watch import WatchRules
 from bot.settings.values import Number, Section, Whole
 
 _RULES = GateRules()
@@ -109,12 +110,18 @@ class WatchSettings(Section):
     doubt_confidence: Number = Field(
         0.80, ge=0.5, lt=1, description="Confidence with which those losses must lie above the base rate's."
     )
+    freeze_days: Number = Field(
+        1.0, gt=0, le=30, description="A doubt that lasts so many days stops entries until it ends."
+    )
     rollback_days: Number = Field(3.0, gt=0, le=90, description="Losses over so many days end its trading.")
     rollback_confidence: Number = Field(
         0.99, ge=0.5, lt=1, description="Confidence with which those losses must lie above the base rate's."
     )
     min_slope: Number = Field(
-        0.0, ge=-10, le=1, description="A live calibration slope surely below this ends its trading."
+        0.5,
+        ge=-10,
+        le=1,
+        description="A live calibration slope likely below this cuts entries, surely below ends them.",
     )
     max_psi: Number = Field(
         0.25, gt=0, le=100, description="Population stability index of a feature that counts as drift."
@@ -134,3 +141,7 @@ class WatchSettings(Section):
         le=1440,
         description="Minutes in a row without a forecast that was due, which end its trading.",
     )
+
+    def to_core(self) -> WatchRules:
+        """The rules as the core takes them; whether they are kept at all is ``enabled``."""
+        return WatchRules(**self.model_dump(exclude={"enabled"}))

@@ -14,6 +14,7 @@ import pytest
 from bot.errors import ConfigError, DataError, ModelError
 from bot.inference import predict_series
 from models.assessment import evaluate_artifact
+from models.drift import feature_bins_from_json
 from models.fit_progress import TrainingProgress
 from models.forecaster import load_forecaster
 from models.recipe import load_recipe
@@ -72,13 +73,15 @@ def test_the_artifact_is_whole_and_tells_what_it_is_made_of(trained: TrainedMode
     passport, contents = read_verified(trained.folder)
     assert set(contents) == {
         "model.onnx", "model.keras", "scaler.json", "calibration.json", "baselines.json", "recipe.json",
-        "metrics.json", "model_card.md", "predictions.parquet", "training_history.json", "training_history.png",
+        "metrics.json", "boosting.json", "feature_bins.json", "model_card.md", "predictions.parquet",
+        "training_history.json", "training_history.png", "volatility.json", "conformal.json",
     }  # fmt: skip
     assert set(passport.hashes) == {"data", "code", "config", "scaler"}
     assert passport.symbols == ("A/Y", "X/Y")
     assert passport.versions["keras"]
     assert passport.model_id.startswith("scalping-20231114T221320-")
     assert json.loads(contents["metrics.json"]) == trained.report
+    assert feature_bins_from_json(contents["feature_bins.json"], passport.columns).columns == passport.columns
     assert contents["training_history.png"].startswith(b"\x89PNG")
     assert trained.history["onnx_largest_difference"] <= 1e-5
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.decision import Decision
+from bot.core.decision import Decision, decision_to_json
 from bot.core.market import Symbol
 from bot.core.matching import Costs, FundingRates
 from bot.core.orders import (
@@ -21,6 +21,7 @@ from bot.core.orders import (
     Leg,
     OrderState,
     OrderType,
+    Protection,
     Rejected,
     Side,
     Unknown,
@@ -29,6 +30,7 @@ from bot.core.orders import (
 )
 from bot.core.prediction import Prediction
 from bot.core.risk import RiskLimits
+from bot.core.signal import MarketView, Signal
 from bot.core.sizing import SizingRule
 from bot.core.state import StateEvent, TradingState
 from bot.errors import EngineProtocolError
@@ -177,6 +179,40 @@ def test_decisions_come_in_the_order_of_names_and_share_the_limits() -> None:
     decisions = made.step(minute_of(2, UP, SYMBOLS))
     assert [decision.symbol for decision in decisions] == sorted(SYMBOLS)
     assert [decision.approved[0].intent.quantity for decision in decisions] == [40.0, 40.0, 10.0]
+
+
+def test_a_target_volatility_cuts_entries_and_holds_where_none_is_forecast() -> None:
+    """Half the size at twice the target; without a forecast of it no entry, and what is held is still left."""
+    made = begun(sizing=SizingRule(0.2, target_volatility=0.002))
+    unknown = minute_of(2, UP)
+    assert hold(made.step(unknown)) == "volatility_unknown"
+    candles = minute_of(3).candles
+    (decision,) = made.step(Minute(candles, (predicted(4, UP)._replace(volatility=0.004),), at(4)))
+    assert decision.approved[0].intent.quantity == 10.0
+    made.step(minute_of(4))
+    (left,) = made.step(minute_of(5, DOWN))
+    assert [sent.intent.leg for sent in left.approved] == [Leg.EXIT]
+
+
+class Guarded(Follower):
+    """Protects each entry by the forecast."""
+
+    def decide(self, view: MarketView) -> Signal:
+        """As the follower, with a stop as far as the forecast."""
+        wanted = super().decide(view)
+        distance = abs(view.prediction.expected_return)
+        return wanted._replace(protection=Protection(distance, 3 * distance)) if distance else wanted
+
+
+def test_the_protection_of_a_signal_is_that_of_its_entry() -> None:
+    """A signal with its own protection carries it into the intent, the journal's text and the orders that follow."""
+    made = world(engine_config(costs=FREE), Guarded).run([minute_of(number) for number in range(2)])
+    (decision,) = made.step(minute_of(2, UP))
+    assert decision.approved[0].intent.protection == Protection(UP, 3 * UP)
+    assert decision_to_json(decision)["signal"] == ["long", 1.0, "up", [UP, 3 * UP]]
+    made.step(minute_of(3))
+    stops = sorted(record.intent.stop_price for record in made.engine.open_orders(PERPETUAL))
+    assert stops == pytest.approx([100.0 * (1 - UP), 100.0 * (1 + 3 * UP)], rel=1e-3)
 
 
 def test_an_entry_that_filled_in_part_counts_once_against_the_limits() -> None:
@@ -466,6 +502,68 @@ def test_a_symbol_new_to_the_account_starts_empty() -> None:
     assert [d.hold_reason for d in decisions] == [None, "warming_up", "warming_up"]
 
 
+# --- the size of entries --------------------------------------------------------------------------------------
+
+
+def test_a_size_factor_scales_entries_and_survives_a_restart() -> None:
+    """Half the quantity from the next decision on, in the process after as well; 1 gives it back."""
+    made = begun()
+    made.engine.set_size_factor(0.5, "log_loss_doubted")
+    again = restarted(made, [minute_of(n) for n in range(2)])
+    for each in (made, again):
+        (decision,) = each.step(minute_of(2, UP))
+        assert [sent.intent.quantity for sent in decision.approved] == [10.0]
+    fresh = begun()
+    fresh.engine.set_size_factor(0.5, "log_loss_doubted")
+    fresh.engine.set_size_factor(1.0, "")
+    (decision,) = fresh.step(minute_of(2, UP))
+    assert [sent.intent.quantity for sent in decision.approved] == [20.0]
+
+
+def test_at_factor_0_nothing_is_opened_and_everything_can_be_left() -> None:
+    """The decision says why; exits, stops and targets work as ever."""
+    made = begun()
+    made.step(minute_of(2, UP))
+    made.engine.set_size_factor(0.0, "features_drifted")
+    made.step(minute_of(3, UP))
+    (decision,) = made.step(minute_of(4, DOWN))
+    assert [sent.intent.leg for sent in decision.approved] == [Leg.EXIT]
+    (decision,) = made.step(minute_of(5, DOWN))
+    assert decision.signal is not None
+    assert (decision.hold_reason, decision.approved, decision.refused) == ("features_drifted", (), ())
+    assert made.engine.account.position(PERPETUAL).quantity == 0.0
+    stopped = begun()
+    stopped.step(minute_of(2, UP))
+    stopped.engine.set_size_factor(0.0, "features_drifted")
+    stopped.step(minute_of(3, UP, low=90.0))
+    assert [trade.exit_reason for trade in stopped.trades] == ["stop_loss"]
+
+
+@pytest.mark.parametrize("factor", [-0.1, 1.1, math.nan, math.inf])
+def test_what_is_no_size_factor_is_refused(factor: float) -> None:
+    """Nor one below 1 without a reason, nor one between observe and decide; the factor stays what it was."""
+    made = begun()
+    with pytest.raises(EngineProtocolError):
+        made.engine.set_size_factor(factor, "why")
+    with pytest.raises(EngineProtocolError):
+        made.engine.set_size_factor(0.5, "")
+    made.engine.observe([candle(2)])
+    with pytest.raises(EngineProtocolError):
+        made.engine.set_size_factor(0.5, "why")
+    made.engine.decide([], at(3))
+    assert made.engine.risk.size_factor == 1.0
+
+
+def test_a_snapshot_of_before_there_was_a_size_factor_trades_at_full_size() -> None:
+    """An older journal knows none."""
+    made = begun()
+    snapshot = json.loads(json.dumps(made.engine.snapshot()))
+    del snapshot["risk"]["size"]
+    made.engine.set_size_factor(0.5, "why")
+    made.engine.restore(snapshot, {})
+    assert (made.engine.risk.size_factor, made.engine.risk.size_reason) == (1.0, "")
+
+
 class Stubborn(Follower):
     """Asks for impossible sizes."""
 
@@ -504,3 +602,14 @@ def test_the_strategy_sees_cost_and_kind_of_market() -> None:
     ]
     assert [v.candle for v in views] == [candle(2), candle(2, symbol=SPOT)]
     assert all(isinstance(v.prediction, Prediction) and v.position.is_flat for v in views)
+
+
+def test_why_there_is_no_prediction_is_told() -> None:
+    """A minute without one holds for the reason that the driver gives."""
+    made = begun()
+    made.step(minute_of(2, QUIET))
+    for number, given in ((3, {"absent": "no_model"}), (4, {})):
+        made.engine.settle([])
+        made.engine.observe([candle(number)])
+        found = hold(made.engine.decide([], at(number + 1), **given))
+        assert found == given.get("absent", "no_prediction")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.core.matching import Costs
 from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
+from bot.core.skill_watch import WatchRules
 from bot.errors import ConfigError
 from bot.settings import Settings, load_settings, load_with_sources
 
@@ -59,6 +60,7 @@ def test_defaults_of_the_core_are_kept():
     assert settings.costs.to_core() == Costs()
     assert settings.risk.to_core() == RiskLimits()
     assert settings.sizing.to_core() == SizingRule()
+    assert settings.watch.to_core() == WatchRules()
 
 
 def test_flags_win_over_environment_over_later_files_over_earlier_files_over_defaults(write):
@@ -197,13 +199,15 @@ def test_wrong_variables_and_flags_are_named():
 
 
 def test_live_mode_needs_keys_and_a_real_market():
-    """Mode live is refused without both keys, on a simulated market and by its clock; with them it loads."""
+    """Mode live is refused without both keys, on a simulated market, by its clock and unproven; else it loads."""
     assert sentence(BOT__MODE="live").startswith("BOT__MODE: exchange.api_key: mode live needs it")
     assert "exchange.api_secret: mode live needs it" in sentence(
         BOT__MODE="live", BOT__EXCHANGE__API_KEY="k", BOT__EXCHANGE__API_SECRET=""
     )
     assert "exchange.simulated" in sentence(BOT__MODE="live", BOT__EXCHANGE__SIMULATED="true", **KEYS)
     assert "exchange.clock" in sentence(BOT__MODE="live", BOT__EXCHANGE__CLOCK="market", **KEYS)
+    said = sentence(BOT__MODE="live", BOT__MODEL__UNPROVEN="true", **KEYS)
+    assert "model.unproven: mode live never trades an unproven model" in said
     settings = load_settings([], {"mode": "live"}, KEYS)
     with pytest.raises(ConfigError, match="live trading is not available in this version, paper is"):
         settings.require_available_mode()
