@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line for machines, one readable line on a terminal.
 
 An event is a dotted name in the past tense (``order.filled``) and plain fields. Every line carries ``ts`` (UTC,
-milliseconds), ``level``, ``event`` and what ``configure`` was given (run_id, mode, and simulated where it is so).
+milliseconds), ``level``, ``event`` and what ``configure`` was given (run_id, mode, and simulated or unproven where it is so).
 No value can break a line or move a cursor, and what is named like a secret is not written.
 
 Loggers may be made before ``configure`` and kept: they follow it. Until then only warnings are written, to stderr.
@@ -40,7 +40,19 @@ _LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _COLORS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN: Final = "\x1b[0m"
 _NOT_ON_CONSOLE: Final = frozenset(
-    {"ts", "level", "event", "run_id", "mode", "simulated", "exception", "module", "model_id", "candle_at_ms"}
+    {
+        "ts",
+        "level",
+        "event",
+        "run_id",
+        "mode",
+        "simulated",
+        "unproven",
+        "exception",
+        "module",
+        "model_id",
+        "candle_at_ms",
+    }
 )
 
 Fields: TypeAlias = MutableMapping[str, Any]
@@ -166,7 +178,7 @@ def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: An
     Args:
         config: The ``logs`` section of the settings.
         stream: Where lines go, standard output where it is None.
-        **always: Fields of every line: run_id, mode, simulated (left out where it is not so).
+        **always: Fields of every line: run_id, mode, simulated and unproven (left out where it is not so).
 
     Raises:
         ConfigError: The log file can't be opened.
@@ -324,6 +336,8 @@ def console_line(fields: Mapping[str, Any], *, colored: bool) -> str:
     words = [str(fields["ts"])[11:23], f"{level:<7}"]
     if fields.get("simulated"):
         words.append("simulated")
+    if fields.get("unproven"):
+        words.append("UNPROVEN")
     words.append(f"{_visible(str(fields['event'])):<20}")
     words += [
         f"{_visible(str(name))}={_worded(value)}"

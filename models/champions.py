@@ -1,4 +1,4 @@
-"""Who was champion when: promotion, rollback, and the history that both are written to.
+"""Who was champion when, and why: promotion, rollback, and the history that both are written to.
 
 ``ROOT/champions.jsonl`` gets a line for each change, on the disk before the file ``champion`` is replaced. So a crash
 between the two leaves a line that did not come true. It is told by what follows: the next change, or today's
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bot.errors import ModelError
 from models.durable import append_line, disk, folder_lock
-from models.registry import champion, read_member, recipe_of, set_champion
+from models.registry import NO_TRADE, champion, read_member, recipe_of, set_champion
 
 HISTORY_FILE = "champions.jsonl"
 PROMOTED = "promoted"
@@ -29,26 +29,31 @@ class ChampionChange:
     """A change of champion, as it was written down before it was made.
 
     Attributes:
-        model_id: Who becomes champion.
+        model_id: Who becomes champion; ``NO_TRADE`` is nobody.
         at_ms: When, ms UTC.
         reason: ``promoted`` or ``rolled back``.
-        previous: Who was champion; None where nobody was.
+        previous: Who was champion; None where nobody was named.
+        why: What a person, the gate or the watch said about it.
     """
 
     model_id: str
     at_ms: int
     reason: str
     previous: str | None
+    why: str | None = None
 
 
-def promote(root: Path, model_id: str, *, at_ms: int, verify: Verify | None = None) -> ChampionChange | None:
+def promote(
+    root: Path, model_id: str, *, at_ms: int, verify: Verify | None = None, why: str | None = None
+) -> ChampionChange | None:
     """Name a model champion and write it to the history.
 
     Args:
-        root: The folder of models.
-        model_id: A model of it.
+        root: The folder of models; made if missing.
+        model_id: A model of it, or ``NO_TRADE``.
         at_ms: The time to write down, ms UTC.
         verify: A further check of the folder, such as running the graph; raises ModelError.
+        why: Kept with the change.
 
     Returns:
         The change, or None where the model is champion already.
@@ -58,14 +63,18 @@ def promote(root: Path, model_id: str, *, at_ms: int, verify: Verify | None = No
         StorageError: The disk refused; the champion is who it was.
     """
     _check(root, model_id, verify)
-    with disk(root), folder_lock(root):
-        previous = champion(root)
-        if previous == model_id:
-            return None
-        return _change(root, ChampionChange(model_id, at_ms, PROMOTED, previous))
+    with disk(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with folder_lock(root):
+            previous = champion(root)
+            if previous == model_id:
+                return None
+            return _change(root, ChampionChange(model_id, at_ms, PROMOTED, previous, why))
 
 
-def rollback(root: Path, *, at_ms: int, verify: Verify | None = None) -> ChampionChange:
+def rollback(
+    root: Path, *, at_ms: int, verify: Verify | None = None, why: str | None = None
+) -> ChampionChange:
     """Bring back the champion before today's, and write it to the history; again brings the one before that.
 
     Raises:
@@ -88,7 +97,7 @@ def rollback(root: Path, *, at_ms: int, verify: Verify | None = None) -> Champio
                 f"the champion before is refused, and {current} stays champion: {fault}; "
                 "name another with: bot models promote MODEL"
             ) from fault
-        return _change(root, ChampionChange(followed[-2], at_ms, ROLLED_BACK, current))
+        return _change(root, ChampionChange(followed[-2], at_ms, ROLLED_BACK, current, why))
 
 
 def lineage(changes: Sequence[ChampionChange], current: str | None) -> list[str]:
@@ -129,7 +138,9 @@ def read_history(root: Path) -> list[ChampionChange]:
 
 
 def _check(root: Path, model_id: str, verify: Verify | None) -> None:
-    """Refuse a model that is not whole."""
+    """Refuse a model that is not whole; nobody is always whole."""
+    if model_id == NO_TRADE:
+        return
     read_member(root, model_id)
     if verify is not None:
         verify(root / model_id)
@@ -154,11 +165,15 @@ def _read_line(line: bytes, where: str) -> ChampionChange:
     """Read one line of the history."""
     try:
         change = ChampionChange(**json.loads(line))
-        recipe_of(change.model_id)
-        if change.previous is not None:
-            recipe_of(change.previous)
+        for who in (change.model_id, *([] if change.previous is None else [change.previous])):
+            if who != NO_TRADE:
+                recipe_of(who)
     except (ValueError, TypeError, ModelError) as fault:
         raise ModelError(f"{where} is no change of champion: {fault}") from fault
-    if change.reason not in {PROMOTED, ROLLED_BACK} or not isinstance(change.at_ms, int):
+    if (
+        change.reason not in {PROMOTED, ROLLED_BACK}
+        or not isinstance(change.at_ms, int)
+        or not isinstance(change.why, (str, type(None)))
+    ):
         raise ModelError(f"{where} is no change of champion: {line.decode(errors='replace')}")
     return change

@@ -1,7 +1,8 @@
 """Model artifacts on disk: ``ROOT/<model_id>/``, each written in one step and verified before it is used.
 
-``ROOT/champion`` is a file with the id of the model that trades by default, ``ROOT/challenger`` one with the id of
-the model that may follow it. ``models.champions`` keeps the history of the champions.
+``ROOT/champion`` is a file with the id of the model that trades by default, or with the word ``no-trade``;
+``ROOT/challenger`` one with the id of the model that may follow it. ``models.champions`` keeps the history of the
+champions, ``models.verdicts`` what the gate said.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from models.passport import FILE_NAME, ModelPassport, read_passport
 REQUIRED_FILES = ("model.onnx", "scaler.json", "calibration.json", "recipe.json", "metrics.json")
 WORKSHOP = ".writing-"
 """What the names of folders begin with in which artifacts are being written; a killed writer leaves one behind."""
+
+NO_TRADE = "no-trade"
+"""The champion where nothing beats the baselines; ``bot.core.promotion`` has the same word."""
 
 CHAMPION_FILE = "champion"
 CHALLENGER_FILE = "challenger"
@@ -139,7 +143,7 @@ def recipe_of(model_id: str) -> str:
 
 
 def champion(root: Path) -> str | None:
-    """The id of the model that trades by default, or None when none was named."""
+    """The id of the model that trades by default, or ``NO_TRADE``; None when none was named."""
     return _named(root / CHAMPION_FILE)
 
 
@@ -149,7 +153,7 @@ def challenger(root: Path) -> str | None:
 
 
 def set_champion(root: Path, model_id: str) -> None:
-    """Name the model that trades by default, in one step; ``models.champions.promote`` writes history too.
+    """Name the model that trades by default, or ``NO_TRADE``, in one step; ``models.champions.promote`` writes history.
 
     Raises:
         ModelError: The model is refused by ``read_member``.
@@ -166,6 +170,19 @@ def set_challenger(root: Path, model_id: str) -> None:
         StorageError: The disk refused; the challenger is who it was.
     """
     _name(root / CHALLENGER_FILE, model_id)
+
+
+def clear_challenger(root: Path, model_id: str) -> None:
+    """Take the challenger's name away from this model; where another one has it by now, nothing happens.
+
+    Raises:
+        ModelError: The file is damaged.
+        StorageError: The disk refused; the challenger is who it was.
+    """
+    with disk(root), folder_lock(root):
+        if challenger(root) == model_id:
+            (root / CHALLENGER_FILE).unlink()
+            sync_folder(root)
 
 
 def read_member(root: Path, model_id: str) -> ModelPassport:
@@ -201,16 +218,22 @@ def _named(alias: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as fault:
         raise ModelError(f"{alias} cannot be read: {fault}") from fault
-    if not _MODEL_ID.fullmatch(text):
+    if not _MODEL_ID.fullmatch(text) and not _is_no_trade(alias, text):
         raise ModelError(f"{alias} does not hold a model id")
     return text
 
 
 def _name(alias: Path, model_id: str) -> None:
     """Write a whole model's id into an alias file, in one step."""
-    read_member(alias.parent, model_id)
+    if not _is_no_trade(alias, model_id):
+        read_member(alias.parent, model_id)
     with disk(alias):
         replace_file(alias, f"{model_id}\n".encode())
+
+
+def _is_no_trade(alias: Path, text: str) -> bool:
+    """Whether this is the word for nobody, which only a champion can be."""
+    return text == NO_TRADE and alias.name == CHAMPION_FILE
 
 
 def resolve(root: Path, name: str | None = None) -> Path:
@@ -219,15 +242,17 @@ def resolve(root: Path, name: str | None = None) -> Path:
     None is the champion or else the latest.
 
     Raises:
-        ModelError: There is no such model.
+        ModelError: There is no such model, or it is ``NO_TRADE``, which has no folder.
     """
     if name is None:
-        return root / (champion(root) or latest(root))
+        return _folder_of(root, champion(root) or latest(root))
     if name in {CHAMPION_FILE, CHALLENGER_FILE}:
         chosen = _named(root / name)
         if chosen is None:
             raise ModelError(f"no model was named {name} in {root}")
-        return root / chosen
+        return _folder_of(root, chosen)
+    if name == NO_TRADE:
+        return _folder_of(root, name)
     if name == "latest":
         return root / latest(root)
     if name in list_models(root):
@@ -237,6 +262,16 @@ def resolve(root: Path, name: str | None = None) -> Path:
             return folder
     known = ", ".join(list_models(root)[-3:]) or "none"
     raise ModelError(f"there is no model {name!r} in {root} (newest: {known})")
+
+
+def _folder_of(root: Path, model_id: str) -> Path:
+    """The folder of a model; nobody has none."""
+    if model_id == NO_TRADE:
+        raise ModelError(
+            f"the champion of {root} is {NO_TRADE}, which is no model: nothing has beaten the baselines; "
+            "name a model by its id, or latest"
+        )
+    return root / model_id
 
 
 def _age(model_id: str) -> tuple[str, str]:

@@ -44,9 +44,14 @@ COMMANDS: Final = {
     ),
     "compare": CommandEntry("bot.cli.compare", "compare", "Models beside baselines on the same candles."),
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
+    "retrain": CommandEntry("bot.cli.retrain", "retrain", "Train a new model and let the gate judge it."),
     "evaluate": CommandEntry("bot.cli.train", "evaluate", "Measure a model's forecasts beside baselines."),
     "predict": CommandEntry("bot.cli.train", "predict", "Write a model's predictions to a file."),
+    "evidence": CommandEntry(
+        "bot.cli.evidence", "evidence", "What can be foretold of some markets, and what cannot."
+    ),
     "models": CommandEntry("bot.cli.models", "app", "List, show, verify, promote and export models."),
+    "audit": CommandEntry("bot.cli.audit", "app", "Does the pipeline cheat, and would it know an edge?"),
     "data": CommandEntry("bot.cli.data", "app", "Download, import, check and list candles."),
     "sim": CommandEntry("bot.cli.sim", "sim", "The simulated exchange by itself."),
     "config": CommandEntry("bot.cli.config", "app", "Show and check settings."),

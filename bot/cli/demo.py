@@ -80,13 +80,25 @@ async def _demo(
     )
     async with running_sim(plan, folder) as endpoint:
         settings = on_simulator(
-            daemon_settings([], {"state_dir": folder, "logs.format": "json" if as_json else None}, []),
+            daemon_settings(
+                [],
+                {
+                    "state_dir": folder,
+                    "logs.format": "json" if as_json else None,
+                    "model.unproven": True,  # a model of two minutes has won nothing
+                },
+                [],
+            ),
             plan,
             endpoint,
         )
         if not _has_model(settings.models_dir):
             files = await _fetch_history(endpoint, folder, say)
             await asyncio.to_thread(_train, files, settings.models_dir, say)
+        say(
+            "[bold]The model is UNPROVEN[/]: it was trained in two minutes, and no gate has judged it. "
+            "`bot run` would refuse it without --unproven."
+        )
         say(
             f"[bold]Paper trading {', '.join(endpoint.symbols)} at x{speed:g}.[/] Ctrl-C stops it in order; "
             f"`bot status --state-dir {folder}` and `bot trades --state-dir {folder}` show the account."

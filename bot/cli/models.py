@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.model_inspection import inspect
+from bot.cli.model_performance import performance
+from bot.cli.model_standing import judged, model_standing, newest_changes, print_standing
 from bot.cli.train import JsonOption, RootOption, default_models_root
 
 app = typer.Typer(no_args_is_help=True, help="List, show, verify, inspect, promote and export models.")
@@ -25,7 +27,13 @@ NamedArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Id, path, champion, challenger or latest.")
 ]
 
-UNTIL_RESTART = "A daemon that is trading keeps its model until it is restarted."
+WHEN_TRADED = "A daemon that trades the champion changes to it within a minute."
+UNPROVEN = "UNPROVEN: {standing}. A daemon refuses it without --unproven."
+
+ReasonOption = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why; kept in the history and shown by list and show."),
+]
 
 
 class Place(str, Enum):
@@ -37,22 +45,25 @@ class Place(str, Enum):
 
 @app.command("list")
 def list_command(models_root: RootOption = None, as_json: JsonOption = False) -> None:
-    """List the stored models, oldest first, with what their training measured.
+    """List the stored models, oldest first, with what their training measured and whether the gate has promoted them.
 
     Example: bot models list
     """
     from bot.cli.data_tables import print_json
     from bot.errors import ModelError
-    from models.registry import challenger, champion, list_models, read_verified
+    from models.registry import NO_TRADE, challenger, champion, list_models, read_verified
 
     root = models_root or default_models_root()
     chosen, waiting = champion(root), challenger(root)
+    changes = newest_changes(root)
     rows: list[dict[str, Any]] = []
     for model_id in list_models(root):
         row: dict[str, Any] = {
             "model_id": model_id,
             "champion": model_id == chosen,
             "challenger": model_id == waiting,
+            **judged(root, model_id),
+            "why": changes.get(model_id),
         }
         try:
             passport, contents = read_verified(root / model_id)
@@ -69,6 +80,10 @@ def list_command(models_root: RootOption = None, as_json: JsonOption = False) ->
     if as_json:
         print_json(rows)
         return
+    if chosen == NO_TRADE:
+        typer.echo(
+            f"The champion is {NO_TRADE}: {changes.get(NO_TRADE) or 'nothing has beaten the baselines'}."
+        )
     if not rows:
         typer.echo(f"No models in {root}; `bot train` makes one.")
         return
@@ -77,7 +92,7 @@ def list_command(models_root: RootOption = None, as_json: JsonOption = False) ->
 
 @app.command()
 def show(model: ModelArgument = None, models_root: RootOption = None, as_json: JsonOption = False) -> None:
-    """Show what a model is made of and how its forecasts did on its test slice.
+    """Show what a model is made of, how its forecasts did on its test slice, and what the gate said of it.
 
     Example: bot models show latest
     """
@@ -90,8 +105,9 @@ def show(model: ModelArgument = None, models_root: RootOption = None, as_json: J
     folder = _folder(models_root, model)
     passport, contents = read_verified(folder)
     report = json.loads(contents["metrics.json"])
+    standing = model_standing(models_root or default_models_root(), passport.model_id)
     if as_json:
-        print_json({"folder": str(folder), "passport": asdict(passport), "report": report})
+        print_json({"folder": str(folder), "passport": asdict(passport), "report": report, **standing})
         return
     ranges = [
         [f"{name} slice", f"{time_words(since)} to {time_words(until)}"]
@@ -118,6 +134,7 @@ def show(model: ModelArgument = None, models_root: RootOption = None, as_json: J
     )
     if "forecasts" in report:
         print_report(report)
+    print_standing(standing)
 
 
 @app.command()
@@ -142,56 +159,74 @@ def verify(model: ModelArgument = None, models_root: RootOption = None, as_json:
 
 
 app.command()(inspect)
+app.command()(performance)
 
 
 @app.command()
 def promote(
     model: NamedArgument,
     place: Annotated[Place, typer.Option("--as", help="What to name it.")] = Place.CHAMPION,
+    reason: ReasonOption = None,
     models_root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Name a model champion, which trades by default, or challenger; exit code 6 when the model is refused.
 
-    Every byte is checked and the graph runs once before. `bot models rollback` takes a champion back.
+    Every byte is checked and the graph runs once before. `no-trade` as champion trades nothing. A model that the gate
+    has not promoted can be named, and is said to be unproven. `bot models rollback` takes a champion back.
 
-    Example: bot models promote latest
+    Example: bot models promote latest --reason "the weeks of its shadow looked good"
+
+    Example: bot models promote no-trade
     """
     from bot.cli.data_tables import print_json
-    from models.registry import challenger, champion, member_id
+    from models.registry import NO_TRADE, challenger, champion, member_id
+    from models.verdicts import is_proven, standing
 
     root = models_root or default_models_root()
-    model_id = member_id(root, _folder(models_root, model))
+    nobody = model == NO_TRADE and place is Place.CHAMPION
+    model_id = NO_TRADE if nobody else member_id(root, _folder(models_root, model))
     previous = champion(root) if place is Place.CHAMPION else challenger(root)
-    changed = _name(root, model_id, place)
+    changed = _name(root, model_id, place, reason)
+    proven = None if nobody else is_proven(root, model_id)
     if as_json:
-        print_json({"model_id": model_id, "as": place.value, "previous": previous, "changed": changed})
+        told = {"model_id": model_id, "as": place.value, "previous": previous, "changed": changed}
+        print_json({**told, "proven": proven, "why": reason})
         return
     if not changed:
         typer.echo(f"{model_id} is {place.value} already; nothing was changed.")
         return
     after = (
-        UNTIL_RESTART if place is Place.CHAMPION else "The champion stays; nothing trades by the challenger."
+        WHEN_TRADED if place is Place.CHAMPION else "The champion stays; nothing trades by the challenger."
     )
     typer.echo(f"{model_id} is {place.value} now (before: {previous or 'none'}). {after}")
+    if proven is False:
+        typer.echo(UNPROVEN.format(standing=standing(root, model_id)))
 
 
 @app.command()
-def rollback(models_root: RootOption = None, as_json: JsonOption = False) -> None:
+def rollback(
+    reason: ReasonOption = None, models_root: RootOption = None, as_json: JsonOption = False
+) -> None:
     """Bring back the champion before; again brings back the one before that. Exit code 6 when it is refused.
 
-    Example: bot models rollback
+    Example: bot models rollback --reason "it trades too often"
     """
     from bot.cli.data_tables import print_json
     from bot.clock import wall_ms
     from models.champions import rollback as roll_back
     from models.forecaster import load_forecaster
+    from models.registry import NO_TRADE
+    from models.verdicts import is_proven, standing
 
-    change = roll_back(models_root or default_models_root(), at_ms=wall_ms(), verify=load_forecaster)
+    root = models_root or default_models_root()
+    change = roll_back(root, at_ms=wall_ms(), verify=load_forecaster, why=reason)
     if as_json:
         print_json(asdict(change))
         return
-    typer.echo(f"{change.model_id} is champion again (before: {change.previous}). {UNTIL_RESTART}")
+    typer.echo(f"{change.model_id} is champion again (before: {change.previous}). {WHEN_TRADED}")
+    if change.model_id != NO_TRADE and not is_proven(root, change.model_id):
+        typer.echo(UNPROVEN.format(standing=standing(root, change.model_id)))
 
 
 @app.command()
@@ -220,7 +255,7 @@ def export(
     typer.echo(f"{out} holds {passport.model_id}: {len(passport.files)} files and their passport")
 
 
-def _name(root: Path, model_id: str, place: Place) -> bool:
+def _name(root: Path, model_id: str, place: Place, why: str | None) -> bool:
     """Check a model and give it its place; False where it has it already."""
     from bot.clock import wall_ms
     from models.champions import promote as promote_model
@@ -228,7 +263,8 @@ def _name(root: Path, model_id: str, place: Place) -> bool:
     from models.registry import challenger, set_challenger
 
     if place is Place.CHAMPION:
-        return promote_model(root, model_id, at_ms=wall_ms(), verify=load_forecaster) is not None
+        change = promote_model(root, model_id, at_ms=wall_ms(), verify=load_forecaster, why=why)
+        return change is not None
     load_forecaster(root / model_id)
     if challenger(root) == model_id:
         return False
@@ -265,13 +301,14 @@ def _print_list(rows: list[dict[str, Any]], root: Path) -> None:
     from rich.table import Table
 
     table = Table(title=f"models in {root}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("model", "state", "gain", "direction", "edge", "symbols"):
+    for name in ("model", "state", "gate", "gain", "direction", "edge", "symbols"):
         table.add_column(name, no_wrap=name != "symbols")
     for row in rows:
         gain, direction = row.get("log_loss_gain_millinats"), row.get("direction_accuracy")
         table.add_row(
             f"{row['model_id']}{' *' if row['champion'] else ''}{' +' if row['challenger'] else ''}",
             row["state"],
+            row["gate"],
             "" if gain is None else f"{gain:+.2f}",
             "" if direction is None else f"{direction:.2%}",
             str(row.get("edge", "")).replace("_", " "),
@@ -280,6 +317,8 @@ def _print_list(rows: list[dict[str, Any]], root: Path) -> None:
     console = Console()
     console.print(table)
     for row in rows:
+        if row["why"] and row["champion"]:
+            console.print(f"champion: {row['why']}", highlight=False, markup=False)
         if "reason" in row:
             console.print(f"refused: {row['reason']}", highlight=False, markup=False)
     if any(row["champion"] for row in rows):

@@ -37,7 +37,12 @@ def run(
     resume_tape: Annotated[
         bool, typer.Option("--resume-tape", help="Go on where the tape stood when the bot was stopped.")
     ] = False,
-    model: Annotated[str | None, typer.Option("--model", help="Model id; champion by default.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model id, or no-trade; champion by default.")
+    ] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Trade a model on paper that the gate has not proven.")
+    ] = False,
     predictions: Annotated[
         Path | None,
         typer.Option("--predictions", help="Trade the forecasts of this Parquet file, without a model."),
@@ -53,9 +58,12 @@ def run(
 ) -> None:
     """Trade on paper: stream candles, predict, decide, journal. Ctrl-C ends it in order; a new start goes on.
 
+    A model that the gate has not promoted is refused (exit code 6), unless it is traded --unproven, knowingly: every
+    line of the log and every page then says so. Where the champion is no-trade, nothing is traded.
+
     Example: bot run --exchange binanceusdm --symbol BTC/USDT:USDT
 
-    Example: bot run --tape binance-BTCUSDT-1m-2023-06-01_2023-06-03.parquet --speed 600 --until-tape-end
+    Example: bot run --unproven --tape binance-BTCUSDT-1m-2023-06-01_2023-06-03.parquet --speed 600 --until-tape-end
     """
     import asyncio
 
@@ -73,6 +81,7 @@ def run(
         "exchange.id": exchange,
         "exchange.symbols": symbol or None,
         "model.id": model,
+        "model.unproven": True if unproven else None,
         "strategy.name": strategy,
         "state_dir": state_dir,
         "logs.format": "json" if as_json else None,

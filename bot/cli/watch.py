@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.cli.model_status import is_unproven, model_lines, model_status, serving_now
+
 StateDir = Annotated[
     Path,
     typer.Option(
@@ -26,7 +28,7 @@ FOLLOW_SECONDS = 0.25
 
 
 def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
-    """Show whether the bot runs, its account, positions and open orders.
+    """Show whether the bot runs, its account, positions and open orders, its model and when it retrains.
 
     Example: bot status --state-dir var/demo
     """
@@ -39,6 +41,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
     meta = reader.meta()
     account = snapshot.get("account", {})
     ready = next(iter(reader.notes("service.ready", 1)), {})
+    model = model_status(reader, snapshot)
     shown: dict[str, Any] = {
         "running": (pid := holder(state_dir)) is not None,
         "process_id": pid,
@@ -55,8 +58,9 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "trade_count": account.get("trade_count"),
         "positions": [_position(row, account["marks"]) for row in account.get("positions", [])],
         "open_orders": reader.open_orders(),
-        "model_id": ready.get("model_id"),
+        "model_id": model["model_id"],
         "model_refused": ready.get("refused"),
+        "model": model,
         "inputs": {symbol: _counted(row) for symbol, row in snapshot.get("inputs", {}).items()},
     }
     if as_json:
@@ -82,8 +86,9 @@ def trades(
         typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
     simulated = " on a SIMULATED market" if reader.meta().get("simulated") == "true" else ""
+    unproven = ", by an UNPROVEN model now" if serving_now(reader).get("proven") is False else ""
     _table(
-        f"The last {len(rows)} trades{simulated}",
+        f"The last {len(rows)} trades{simulated}{unproven}",
         ("symbol", "side", "left", "entry", "exit", "fees", "net", "reason"),
         [
             (
@@ -125,6 +130,8 @@ def logs(
         raise NotRunningError(f"there is no log at {path}: start the bot with `bot run` or `make run` first")
     wanted = (tuple(event or ()), symbol, level)
     kept = [row for row in _read(path) if _passes(row, *wanted)]
+    if not as_json and is_unproven(_read(path)):
+        typer.echo("UNPROVEN: the gate has not promoted the model that trades.")
     for row in kept[len(kept) - min(lines, len(kept)) :]:
         _print_line(row, as_json)
     if follow:
@@ -216,6 +223,8 @@ def _print_status(shown: dict[str, Any]) -> None:
         f"[green]running[/] (process {shown['process_id']})" if shown["running"] else "[red]not running[/]"
     )
     console.print(f"{running}, state {shown['state']} ({shown['state_reason']}), model {shown['model_id']}")
+    for line in model_lines(shown["model"]):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     if shown["model_refused"]:
         console.print(
             f"[red]a fallback predicts[/]: {shown['model_refused']}", highlight=False, soft_wrap=True

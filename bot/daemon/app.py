@@ -10,25 +10,31 @@ import asyncio
 import random
 import secrets
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock, SystemClock, wall_ms
 from bot.core.engine import EngineConfig, TradingEngine
 from bot.core.market import Instrument, Symbol
 from bot.core.matching import FundingRates
+from bot.core.promotion import NO_TRADE
+from bot.daemon.attendance import Attendance, AttendanceRules, attend
 from bot.daemon.funding import FundingRateSource
+from bot.daemon.handover import flatten_held
 from bot.daemon.lock import state_lock
 from bot.daemon.loop import TradingLoop
 from bot.daemon.recovery import recover
-from bot.daemon.supervisor import SimMinder
+from bot.daemon.retrainer import COMMAND, RetrainPlan, setting_words
+from bot.daemon.schedule import cron_trigger
+from bot.daemon.serving import ModelShelf, Serving
+from bot.daemon.shadow import ShadowRules
+from bot.daemon.supervisor import SimMinder, drive, unless_stopped
 from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
 from bot.daemon.telling import Log
-from bot.errors import BotError, ModelError
-from bot.exchange_client import Exchange, SimControl, mapped, open_exchange
+from bot.exchange_client import Exchange, SimControl, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
@@ -63,15 +69,17 @@ async def run_bot(
     predictor: Predictor | None = None,
     stop: asyncio.Event | None = None,
     instruments: Mapping[Symbol, Instrument] | None = None,
+    retrain_program: Sequence[str] = COMMAND,
 ) -> RunOutcome:
     """Run the daemon until a signal, until ``stop``, or until the tape has ended where the plan says so.
 
     Args:
         settings: Checked settings.
         sim: Play this on a simulated exchange of our own; None connects as the settings say.
-        predictor: Instead of the model that the settings name.
+        predictor: Instead of the model that the settings name; it is not judged, and nobody follows it.
         stop: Set it to end the run.
         instruments: Trading rules instead of those that the exchange tells.
+        retrain_program: What retrains, absolute path and first words; the settings come after it.
 
     Raises:
         ConfigError, DataError, ModelError, StorageError: It can't start, or can't go on; nothing is half-written.
@@ -82,7 +90,9 @@ async def run_bot(
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state_dir))
         # Before the journal is opened: a model that is refused leaves no trace in it.
-        predictor, refused = (predictor, None) if predictor is not None else _load_model(settings)
+        serving = _first(settings) if predictor is None else Serving(predictor, None)
+        if settings.retrain.enabled:
+            cron_trigger(settings.retrain.schedule, settings.retrain.zone)  # now, and not when one is due
         if sim is not None:
             endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
             settings = on_simulator(settings, sim, endpoint)
@@ -90,10 +100,17 @@ async def run_bot(
         stack.callback(journal.close)
         run_id = journal.meta("run_id", secrets.token_hex(4))
         journal.meta("simulated", str(settings.exchange.simulated).lower())
-        configure(settings.logs, run_id=run_id, mode=settings.mode, simulated=settings.exchange.simulated)
-        if refused is not None:
-            get_logger("bot.daemon").error("model.refused", reason=refused, instead=predictor.model_id)
-        return await _trade(settings, stack, journal, run_id, predictor, refused, stop, sim, instruments)
+        configure(
+            settings.logs,
+            run_id=run_id,
+            mode=settings.mode,
+            simulated=settings.exchange.simulated,
+            unproven=serving.proven is False,
+        )
+        if serving.refused is not None:
+            get_logger("bot.daemon").error("model.refused", reason=serving.refused, instead=serving.model_id)
+        followed = Followed(predictor is None, tuple(retrain_program))
+        return await _trade(settings, stack, journal, run_id, serving, followed, stop, sim, instruments)
 
 
 async def _trade(
@@ -101,8 +118,8 @@ async def _trade(
     stack: AsyncExitStack,
     journal: SqliteJournal,
     run_id: str,
-    predictor: Predictor,
-    refused: str | None,
+    serving: Serving,
+    followed: Followed,
     stop: asyncio.Event,
     sim: SimPlan | None,
     instruments: Mapping[Symbol, Instrument] | None,
@@ -121,8 +138,8 @@ async def _trade(
     control = SimControl(exchange)
     feed = await _feed(settings, exchange, clock, control, log)
     stack.push_async_callback(feed.close)
-    starting = _start(settings, run_id, predictor, journal, feed, clock, instruments)
-    started = await _unless_stopped(stop, starting)
+    starting = _start(settings, run_id, serving.predictor, journal, feed, clock, instruments)
+    started = await unless_stopped(stop, starting)
     if started is None:
         return _stopped_early(settings, journal, log)
     engine, broker, funding, recovered = started
@@ -137,7 +154,7 @@ async def _trade(
     loop = TradingLoop(
         engine=engine,
         broker=broker,
-        predictor=predictor,
+        predictor=serving.predictor,
         journal=journal,
         feed=feed,
         clock=clock,
@@ -146,17 +163,32 @@ async def _trade(
         before_batch=rates.before_batch,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
     )
-    ready = {"recovered": recovered, "model_id": predictor.model_id, "refused": refused}
+    if serving.model_id == NO_TRADE:
+        flatten_held(loop)
+    ready = {
+        "recovered": recovered,
+        "model_id": serving.model_id,
+        "refused": serving.refused,
+        "proven": serving.proven,
+    }
     journal.note("service.ready", wall_ms(), ready)
     log.info(
         "service.ready",
         recovered=recovered,
-        model_id=predictor.model_id,
+        model_id=serving.model_id,
+        proven=serving.proven,
         state=engine.risk.state.value,
         equity=round(engine.account.equity(), 2),
         positions=len(engine.account.positions()),
     )
-    await _drive(loop, feed, minder, stop, settings)
+    attendance = None
+    if followed.by_name:
+        attendance = _attend(settings, followed, serving, loop, journal, feed, clock, log)
+        stack.push_async_callback(attendance.succession.close)
+    beside = [] if attendance is None or attendance.retrainer is None else [attendance.retrainer.serve()]
+    if settings.exchange.simulated:
+        beside.append(minder.watch(stop, paced=settings.exchange.paced))
+    await drive(loop, feed, stop, beside)
     journal.note("service.stopped", wall_ms(), {"batches": loop.batch_count})
     log.info("service.stopped", batches=loop.batch_count, equity=round(engine.account.equity(), 2))
     return RunOutcome(
@@ -201,19 +233,6 @@ async def _synchronize(clock: SystemClock, feed: Feed) -> None:
     clock.synchronize(exchange_ms, asked_at_ns=asked_at_ns, answered_at_ns=clock.monotonic_ns())
 
 
-async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Started]) -> _Started | None:
-    """What the work returns; None, with the work cancelled, when the run is told to stop first."""
-    working = asyncio.create_task(work, name="start")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else None
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
-
-
 def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunOutcome:
     """End a run that never became ready; the account is as the journal has it."""
     snapshot = journal.snapshot()
@@ -225,26 +244,6 @@ def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunO
         trade_count = snapshot["account"]["trade_count"]
     log.info("service.stopped", batches=0, equity=round(equity, 2), before="service.ready")
     return RunOutcome(0, equity, trade_count, ())
-
-
-async def _drive(
-    loop: TradingLoop, feed: Feed, minder: SimMinder, stop: asyncio.Event, settings: Settings
-) -> None:
-    """Run the loop, and beside it what watches a simulated exchange; the first that fails ends the run."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop.run(feed.events(), stop), name="loop")]
-    if settings.exchange.simulated:
-        tasks.append(asyncio.create_task(minder.watch(stop, paced=settings.exchange.paced), name="simulator"))
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            await tasks[0]  # the batch at hand is finished
-    finally:
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result if isinstance(result, BotError) else mapped(result) from result
 
 
 def _engine(settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument]) -> TradingEngine:
@@ -278,18 +277,56 @@ async def _feed(
     )
 
 
-def _load_model(settings: Settings) -> tuple[Predictor, str | None]:
-    """The model that the settings name, or their fallback and the refusal; onnxruntime is loaded here and not before."""
-    from bot.inference import OnnxPredictor
-    from models.registry import resolve
+class Followed(NamedTuple):
+    """Whether the model came by its name, so that others may follow it, and what retrains."""
 
+    by_name: bool
+    retrain_program: tuple[str, ...]
+
+
+def _first(settings: Settings) -> Serving:
+    """The model that the settings name, or their fallback."""
+    shelf = ModelShelf(settings.models_dir, unproven=settings.model.unproven)
     name = None if settings.model.id == "champion" else settings.model.id
-    try:
-        return OnnxPredictor.load(resolve(settings.models_dir, name)), None
-    except ModelError as refused:
-        if settings.model.fallback is None:
-            raise
-        return OnnxPredictor.load(resolve(settings.models_dir, settings.model.fallback)), str(refused)
+    return shelf.load_first(name, settings.model.fallback)
+
+
+def _attend(
+    settings: Settings,
+    followed: Followed,
+    serving: Serving,
+    loop: TradingLoop,
+    journal: SqliteJournal,
+    feed: Feed,
+    clock: Clock,
+    log: Log,
+) -> Attendance:
+    """Give the loop what looks after its model."""
+    rules = AttendanceRules(
+        shelf=ModelShelf(settings.models_dir, unproven=settings.model.unproven),
+        follows=settings.model.id == "champion",
+        shadow=ShadowRules(settings.retrain.shadow_hours, settings.watch.inference_deadline_ms),
+        retrain=_retrain_plan(settings, followed.retrain_program) if settings.retrain.enabled else None,
+        watch=settings.watch.to_core() if settings.watch.enabled else None,
+        exposure=settings.risk.max_total_notional_fraction,
+    )
+    return attend(rules, serving, loop, journal, feed, clock, log)
+
+
+def _retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
+    """The program with every setting as a flag: its environment and the daemon's flags and files may differ."""
+    told = settings.model_dump(
+        mode="json", exclude={"logs": True, "exchange": {"api_key", "api_secret"}, "mode": True}
+    )
+    told["model"] = {"root": str(settings.models_dir)}
+    retrain = settings.retrain
+    return RetrainPlan(
+        program=(*program, *setting_words(told)),
+        schedule=retrain.schedule,
+        zone=retrain.zone,
+        timeout_seconds=retrain.timeout_hours * 3600,
+        models_dir=settings.models_dir,
+    )
 
 
 def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:

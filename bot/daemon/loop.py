@@ -1,7 +1,7 @@
 """The one owner of the engine: every candle, timer and command passes through here, one after the other.
 
 For each minute's batch: the broker says what became of orders, the engine settles, observes and decides, the
-journal commits, and only then the broker gets the new orders and the log its lines.
+journal commits, and only then the broker gets the new orders, the log its lines, and the attendant of the model its turn.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from bot.core.engine import TradingEngine
 from bot.core.market import MINUTE_MS, Symbol
 from bot.daemon.batching import Batch, MinuteBatcher
+from bot.daemon.foresight import Attendant, DecidedMinute, foresee
 from bot.daemon.input_watch import SNAPSHOT_KEY, InputWatch
 from bot.daemon.telling import Log, tell_batch
 from bot.ports import (
@@ -32,6 +34,9 @@ from bot.ports import (
 CATCH_UP_PATIENCE_SECONDS = 60.0
 """How long a minute waits, beyond its deadline, for a symbol whose earlier candles are being fetched."""
 
+MODELS_KEY = "models"
+"""Where a batch's snapshot has what the attendant says."""
+
 
 class TradingLoop:
     """Drives one engine from one feed.
@@ -47,6 +52,9 @@ class TradingLoop:
         deadline_ms: How long after the close a batch waits for missing symbols.
         before_batch: Called with each batch before it is matched (funding rates are fetched here).
         after_batch: Called with the close time of each batch once it is committed.
+
+    Attributes:
+        attendant: Looks after the model that trades; None where it is to be left alone.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class TradingLoop:
         after_batch: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self.engine = engine
+        self.attendant: Attendant | None = None
         self.latencies_ns: deque[int] = deque(maxlen=100_000)
         self.batch_count = 0
         self._broker = broker
@@ -168,6 +177,8 @@ class TradingLoop:
                 self.process(batch)
                 if self._after_batch is not None:
                     await self._after_batch(batch.opened_at_ms + MINUTE_MS)
+                if self.attendant is not None:
+                    await self.attendant.between(batch.opened_at_ms + MINUTE_MS)
                 self._journal.rest()
                 # A feed that never waits would leave nobody else a turn, not even a signal to stop.
                 await asyncio.sleep(0)
@@ -184,6 +195,20 @@ class TradingLoop:
         waited_seconds = (now_ns - self._blocked_since_ns) / 1e9
         return symbols if waited_seconds < CATCH_UP_PATIENCE_SECONDS else frozenset()
 
+    @property
+    def predictor(self) -> Predictor:
+        """Who predicts."""
+        return self._predictor
+
+    def swap_predictor(self, predictor: Predictor) -> None:
+        """From the next minute on another one predicts.
+
+        A minute is decided in one step, so this is always between two. The new one must have observed every candle
+        that was committed; it will be shown the next.
+        """
+        self._predictor = predictor
+        self._inputs = InputWatch(predictor)
+
     def process(self, batch: Batch) -> None:
         """Settle, observe, predict, decide, journal, then act: the walk of one minute."""
         engine, candles = self.engine, batch.candles
@@ -195,8 +220,8 @@ class TradingLoop:
         for candle in candles:
             self._predictor.observe(candle)
         symbols = [candle.symbol for candle in candles]
-        predictions = self._predictor.predict(symbols)
-        decisions = engine.decide(predictions, now_ms)
+        foresight = foresee(self._predictor, symbols, self._clock.monotonic_ns)
+        decisions = engine.decide(foresight.predictions, now_ms, foresight.absent)
         account = engine.account
         record = BatchRecord(
             closed_at_ms=closed_at_ms,
@@ -210,7 +235,7 @@ class TradingLoop:
             equity=account.equity(),
             cash=account.cash,
             exposure=account.total_notional(),
-            snapshot=engine.snapshot() | {SNAPSHOT_KEY: self._inputs.snapshot(closed_at_ms)},
+            snapshot=engine.snapshot() | self._beside(closed_at_ms),
         )
         self._journal.commit(record)
         committed_ns = self._clock.monotonic_ns()
@@ -222,3 +247,13 @@ class TradingLoop:
             self.latencies_ns.append(committed_ns - last.received_at_ns)
         tell_batch(self._log, batch.missing, record, (committed_ns - last.received_at_ns) // 1000)
         self._inputs.tell(self._log, symbols, closed_at_ms)
+        if self.attendant is not None:
+            minute = DecidedMinute(closed_at_ms, candles, foresight, self._predictor.model_id)
+            self.attendant.decided(minute)
+
+    def _beside(self, closed_at_ms: int) -> dict[str, Any]:
+        """What a snapshot holds beside the engine."""
+        beside: dict[str, Any] = {SNAPSHOT_KEY: self._inputs.snapshot(closed_at_ms)}
+        if self.attendant is not None:
+            beside[MODELS_KEY] = self.attendant.snapshot()
+        return beside

@@ -5,7 +5,7 @@ With an empty journal the same path reads history from the exchange and warms wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bot.core.engine import TradingEngine
@@ -31,20 +31,42 @@ async def recover(
     snapshot = journal.snapshot()
     now_ms = await feed.exchange_time_ms()
     decided_ms = snapshot["batch_ms"] if snapshot else now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
-    memory = max(predictor.history_minutes, engine.config.window_minutes)
-    histories = {
-        symbol: await _history(symbol, decided_ms, memory, journal=journal, feed=feed)
-        for symbol in engine.symbols
-    }
+    histories = await read_histories(engine, decided_ms, predictor, journal=journal, feed=feed)
     if snapshot:
         engine.restore(snapshot, histories)
         _restore_broker(engine, broker)
     else:
         _warm_engine(engine, histories)
-    for symbol, candles in histories.items():
-        predictor.warm(symbol, candles)
+    warm_all(predictor, histories)
+    for symbol in histories:
         feed.start_from(symbol, decided_ms)
     return snapshot is not None
+
+
+async def read_histories(
+    engine: TradingEngine, decided_ms: int, predictor: Predictor, *, journal: WarmUpJournal, feed: Feed
+) -> dict[Symbol, list[Candle]]:
+    """As many minutes up to the last one decided as engine and model remember, by symbol."""
+    memory = max(predictor.history_minutes, engine.config.window_minutes)
+    return {
+        symbol: await _history(symbol, decided_ms, memory, journal=journal, feed=feed)
+        for symbol in engine.symbols
+    }
+
+
+def warm_all(predictor: Predictor, histories: Mapping[Symbol, Sequence[Candle]]) -> None:
+    """Show a predictor every symbol's history."""
+    for symbol, candles in histories.items():
+        predictor.warm(symbol, candles)
+
+
+def catch_up(predictor: Predictor, engine: TradingEngine, since_ms: int, journal: Journal) -> None:
+    """Show a predictor that was warmed up to a minute what was committed after it."""
+    count = (engine.last_opened_at_ms - since_ms) // MINUTE_MS
+    for symbol in engine.symbols if count > 0 else ():
+        for candle in journal.recent_candles(symbol, count):
+            if candle.opened_at_ms > since_ms:
+                predictor.observe(candle)
 
 
 async def _history(

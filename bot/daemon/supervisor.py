@@ -1,11 +1,18 @@
-"""What runs beside the loop: keeping step with a simulated exchange."""
+"""What runs beside the loop: keeping step with a simulated exchange; and how all of it ends together."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from bot.core.market import MINUTE_MS
-from bot.exchange_client import SimControl
+from bot.daemon.loop import TradingLoop
+from bot.errors import BotError
+from bot.exchange_client import SimControl, mapped
+from bot.ports import Feed
+
+T = TypeVar("T")
 
 WATCH_SECONDS = 0.25
 
@@ -44,3 +51,42 @@ class SimMinder:
                 return
             await asyncio.sleep(WATCH_SECONDS)
         await stop.wait()
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What the work returns; None, with the work cancelled, when the run is told to stop first."""
+    working = asyncio.create_task(work, name="start")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def drive(
+    loop: TradingLoop, feed: Feed, stop: asyncio.Event, beside: Sequence[Coroutine[Any, Any, None]]
+) -> None:
+    """Run the loop and what is beside it; the first that ends ends all, and what it raised is raised here.
+
+    Args:
+        loop: Finishes the minute at hand when it is told to stop.
+        feed: Whose events it takes.
+        stop: Ends the run.
+        beside: Cancelled at the end.
+    """
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop.run(feed.events(), stop), name="loop")]
+    tasks += [asyncio.create_task(work, name="beside") for work in beside]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await tasks[0]  # the batch at hand is finished
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result if isinstance(result, BotError) else mapped(result) from result

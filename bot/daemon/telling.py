@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from bot.core.decision import Decision
@@ -10,11 +10,14 @@ from bot.core.market import MINUTE_MS, Symbol
 from bot.core.orders import Accepted, Canceled, ExecutionReport, Fill, Funding, Rejected, Unknown
 from bot.core.risk import StateChange
 from bot.core.state import TradingState
-from bot.ports import BatchRecord
+from bot.ports import BatchRecord, Journal
 
 
 class Log(Protocol):
     """The part of a structlog logger that the loop needs."""
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        """A line that only a search for a fault needs."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """A line that tells what happened."""
@@ -87,6 +90,8 @@ def _tell_decision(log: Log, decision: Decision, opened_at_ms: int, equity: floa
             **shared,
             expected_return=prediction.expected_return,
             probability_up=prediction.probability_up,
+            uncertainty=prediction.uncertainty,
+            volatility=prediction.volatility,
             horizon_minutes=prediction.horizon_minutes,
         )
     log.info(
@@ -126,3 +131,36 @@ def _tell_report(log: Log, report: ExecutionReport) -> None:
             client_order_id=report.client_order_id,
             reason=getattr(report, "reason", None),
         )
+
+
+class Teller:
+    """Tells what happens to models in the log, and keeps it in the journal under the same name.
+
+    Args:
+        log: Bound with run_id and mode.
+        journal: Where it is kept.
+        now_ms: The exchange's time.
+    """
+
+    def __init__(self, log: Log, journal: Journal, now_ms: Callable[[], int]) -> None:
+        self._log = log
+        self._journal = journal
+        self._now_ms = now_ms
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """What is in order."""
+        self._log.info(event, **fields)
+        self.note(event, **fields)
+
+    def warn(self, event: str, **fields: Any) -> None:
+        """What a person should look at."""
+        self._log.warning(event, **fields)
+        self.note(event, **fields)
+
+    def note(self, event: str, **fields: Any) -> None:
+        """What only the journal needs."""
+        self._journal.note(event, self._now_ms(), fields)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """What only the log needs, when it is asked for all."""
+        self._log.debug(event, **fields)

@@ -170,3 +170,57 @@ def test_the_lineage_is_that_of_a_stack(steps: list[tuple[str, bool]]) -> None:
             if not crashed:
                 stack.append(name)
     assert champions.lineage(changes, stack[-1] if stack else None) == stack
+
+
+def test_nobody_can_be_champion_and_be_taken_back(root: Path) -> None:
+    """``no-trade`` is promoted and rolled back to like a model, but no command takes it for one."""
+    a, b, _ = ids(root)
+    champions.promote(root, a, at_ms=0)
+    champions.promote(root, registry.NO_TRADE, at_ms=1, why="nothing has beaten the baselines")
+    assert registry.champion(root) == registry.NO_TRADE
+    for name in (None, "champion", registry.NO_TRADE):
+        with pytest.raises(ModelError, match="which is no model"):
+            registry.resolve(root, name)
+    champions.promote(root, b, at_ms=2)
+    assert champions.rollback(root, at_ms=3).model_id == registry.NO_TRADE
+    assert champions.rollback(root, at_ms=4).model_id == a
+    with pytest.raises(ModelError, match="is not a model id"):
+        registry.set_challenger(root, registry.NO_TRADE)
+
+
+def test_nobody_is_champion_of_a_folder_without_models(tmp_path: Path) -> None:
+    """The folder is made for the word."""
+    champions.promote(tmp_path / "new", registry.NO_TRADE, at_ms=0)
+    assert registry.champion(tmp_path / "new") == registry.NO_TRADE
+
+
+def test_the_reason_is_kept(root: Path) -> None:
+    """What was said about a change comes back; lines of before have none, and one that is no text is damage."""
+    a, b, _ = ids(root)
+    champions.promote(root, a, at_ms=0)
+    champions.promote(root, b, at_ms=1, why="eight good weeks")
+    champions.rollback(root, at_ms=2, why="it trades too often")
+    assert [change.why for change in champions.read_history(root)] == [
+        None,
+        "eight good weeks",
+        "it trades too often",
+    ]
+    history = root / "champions.jsonl"
+    lines = history.read_text().splitlines()
+    old = {key: value for key, value in json.loads(lines[0]).items() if key != "why"}
+    history.write_text("\n".join([json.dumps(old), *lines[1:]]) + "\n")
+    assert champions.read_history(root)[0].why is None
+    history.write_text(json.dumps(old | {"why": 3}) + "\n")
+    with pytest.raises(ModelError, match="line 1 is no change"):
+        champions.read_history(root)
+
+
+def test_a_challenger_is_let_go_only_by_its_own_name(root: Path) -> None:
+    """Whoever was named meanwhile stays."""
+    a, b, _ = ids(root)
+    registry.clear_challenger(root, a)
+    registry.set_challenger(root, b)
+    registry.clear_challenger(root, a)
+    assert registry.challenger(root) == b
+    registry.clear_challenger(root, b)
+    assert registry.challenger(root) is None

@@ -10,6 +10,7 @@ import pytest
 
 from bot.cli import main
 from models.registry import champion, list_models, set_champion
+from models.verdicts import StoredVerdict, VerdictReason, write_verdict
 from tests.tiny_model import write_tiny_model
 
 
@@ -76,18 +77,21 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 
 def test_a_promotion_can_be_taken_back(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Promote says who it was before and that a daemon keeps its model; rollback brings that one back; twice is once."""
+    """Promote says who it was before and that a daemon follows; rollback brings that one back; twice is once."""
     old, new = list_models(models)
     root = ["--models", str(models)]
     assert main(["models", "promote", "latest", *root]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{new} is champion now (before: {old}).")
-    assert "until it is restarted" in said
+    assert "within a minute" in said
+    assert "UNPROVEN: the gate has never judged it" in said
     assert told(capsys, "promote", new, *root) == {
         "model_id": new,
         "as": "champion",
         "previous": new,
         "changed": False,
+        "proven": False,
+        "why": None,
     }
     assert main(["models", "promote", new, *root]) == 0
     assert "already" in capsys.readouterr().out
@@ -105,7 +109,14 @@ def test_a_challenger_is_named_and_listed(models: Path, capsys: pytest.CaptureFi
     old, new = list_models(models)
     root = ["--models", str(models)]
     named = told(capsys, "promote", "latest", "--as", "challenger", *root)
-    assert named == {"model_id": new, "as": "challenger", "previous": None, "changed": True}
+    assert named == {
+        "model_id": new,
+        "as": "challenger",
+        "previous": None,
+        "changed": True,
+        "proven": False,
+        "why": None,
+    }
     assert told(capsys, "promote", new, "--as", "challenger", *root)["changed"] is False
     assert told(capsys, "verify", "challenger", *root)["model_id"] == new
     assert champion(models) == old
@@ -152,3 +163,55 @@ def test_an_export_is_a_model_of_its_own(
     (models / list_models(models)[1] / "recipe.json").write_bytes(b"")
     assert main(["models", "export", "latest", "--out", str(tmp_path / "bad"), *root]) == 6
     assert not (tmp_path / "bad").exists()
+
+
+def judge(root: Path, model_id: str, *, promote: bool) -> None:
+    """The gate says something of a model."""
+    reasons = (
+        VerdictReason("gain", True, "0.4 millinats gained"),
+        VerdictReason("weeks", promote, "9 weeks out of sample"),
+    )
+    write_verdict(root, StoredVerdict(model_id, 0, "recipe", promote, reasons, {"weeks": 9}, promote))
+
+
+def test_the_verdict_and_the_history_are_shown(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """List says proven, refused or not judged; show has every reason, and each change with what was said about it."""
+    old, new = list_models(models)
+    root = ["--models", str(models)]
+    judge(models, new, promote=True)
+    assert main(["models", "promote", new, "--reason", "eight good weeks", *root]) == 0
+    assert "UNPROVEN" not in capsys.readouterr().out
+    assert main(["models", "list", *root, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["gate"], row["proven"], row["why"]) for row in rows] == [
+        ("not judged", False, None),
+        ("proven", True, "eight good weeks"),
+    ]
+    shown = told(capsys, "show", new, *root)
+    assert [reason["sentence"] for reason in shown["verdict"]["reasons"]] == [
+        "0.4 millinats gained",
+        "9 weeks out of sample",
+    ]
+    assert [change["why"] for change in shown["history"]] == ["eight good weeks"]
+    judge(models, new, promote=False)
+    assert main(["models", "show", new, *root]) == 0
+    text = capsys.readouterr().out
+    assert "UNPROVEN: judged as a new recipe" in text
+    assert "FAILS" in text
+    assert "eight good weeks" in text
+    assert main(["models", "rollback", "--reason", "it trades too often", *root]) == 0
+    assert "UNPROVEN: the gate has never judged it" in capsys.readouterr().out
+    assert told(capsys, "show", old, *root)["history"][-1]["why"] == "it trades too often"
+
+
+def test_nobody_can_be_named_champion(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The word no-trade is champion, never challenger; what needs a graph refuses it with exit code 6."""
+    root = ["--models", str(models)]
+    assert main(["models", "promote", "no-trade", "--reason", "quiet weeks", *root]) == 0
+    assert champion(models) == "no-trade"
+    assert main(["models", "list", *root]) == 0
+    assert "The champion is no-trade: quiet weeks." in capsys.readouterr().out
+    for words in (["show"], ["verify", "champion"], ["promote", "no-trade", "--as", "challenger"]):
+        assert main(["models", *words, *root]) == 6
+        assert "which is no model" in capsys.readouterr().err
+    assert told(capsys, "rollback", *root)["model_id"] == list_models(models)[0]

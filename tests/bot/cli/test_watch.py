@@ -10,6 +10,7 @@ import pytest
 
 from bot.cli import main
 from bot.inference import OnnxPredictor
+from bot.journal.journal import SqliteJournal
 from models.features import feature_set
 from models.scaling import fit_scaler
 from tests.core_builders import MIDNIGHT
@@ -119,3 +120,71 @@ def test_without_a_bot_each_says_how_to_start_one(tmp_path: Path, capsys: pytest
     for command in ("status", "trades", "logs"):
         assert main([command, "--state-dir", str(tmp_path)]) == 3
         assert "make run" in capsys.readouterr().err
+
+
+def keep(state: Path, kind: str, **fields: object) -> None:
+    """A note of the daemon."""
+    journal = SqliteJournal(state / "journal.sqlite")
+    journal.note(kind, MIDNIGHT, fields)
+    journal.close()
+
+
+def text_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command prints for people."""
+    assert main(list(words)) == 0
+    return capsys.readouterr().out
+
+
+def test_an_unproven_model_is_called_so_everywhere(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status, trades and the head of the log say UNPROVEN, and no more once a proven one trades."""
+    line = {"ts": "t4", "level": "info", "event": "service.ready", "run_id": "r", "unproven": True}
+    log = state / "logs" / "bot.jsonl"
+    log.write_text(json.dumps(line) + "\n")
+    keep(state, "service.ready", model_id="tiny", proven=False)
+    for command in ("status", "trades", "logs"):
+        assert "UNPROVEN" in text_of(capsys, command, "--state-dir", str(state)), command
+    keep(state, "model.swapped", model_id="other", previous="tiny", why="promoted by the gate", proven=True)
+    log.write_text(json.dumps({**line, "unproven": False}) + "\n")
+    for command in ("status", "trades", "logs"):
+        assert "UNPROVEN" not in text_of(capsys, command, "--state-dir", str(state)), command
+    status = text_of(capsys, "status", "--state-dir", str(state))
+    assert "proven: the gate has promoted other" in status
+    assert "promoted by the gate" in status
+
+
+def test_status_tells_of_retraining_shadow_and_rollback(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No-trade, the model taken back, the challenger that was refused, the last verdict: each with its reasons."""
+    keep(state, "service.ready", model_id="tiny", proven=True)
+    keep(
+        state,
+        "model.rolled_back",
+        model_id="no-trade",
+        previous="tiny",
+        reason="log_loss: worse",
+        refused=None,
+    )
+    keep(state, "model.swapped", model_id="no-trade", previous="tiny", why="tiny was taken back", proven=None)
+    keep(state, "model.shadow_refused", model_id="next", reasons=["it failed"])
+    keep(
+        state,
+        "retrain.finished",
+        began_ms=MIDNIGHT,
+        model_id="next",
+        promote=False,
+        reasons=["fails: 3 weeks out of sample"],
+    )
+    text = text_of(capsys, "status", "--state-dir", str(state))
+    for words in (
+        "no-trade: nothing has beaten the baselines",
+        "taken back on 2024-01-01 00:00: tiny (log_loss: worse)",
+        "refused: next on 2024-01-01 00:00: it failed",
+        "next was refused by the gate",
+        "fails: 3 weeks out of sample",
+    ):
+        assert words in text
+    assert main(["status", "--state-dir", str(state), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["model"]["no_trade"] is True
+    assert told["model"]["last_retrain"]["promote"] is False

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bot.cli import main
 from bot.clock import SystemClock, wall_ms
 from bot.daemon.app import _synchronize
 from bot.simexchange.tls import server_context
@@ -48,7 +49,16 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     }
     pq.write_table(pa.table(columns), tape)
     model = write_tiny_model(folder / "models")
-    return ["run", "--tape", str(tape), "--model", model.name, "--set", f"model.root={folder / 'models'}"]
+    return [
+        "run",
+        "--tape",
+        str(tape),
+        "--model",
+        model.name,
+        "--unproven",
+        "--set",
+        f"model.root={folder / 'models'}",
+    ]
 
 
 def rows(text: str) -> list[dict[str, Any]]:
@@ -77,6 +87,7 @@ def test_it_trades_a_tape_to_its_end_without_heavy_libraries(words: list[str], t
         assert line["run_id"]
         assert line["mode"] == "paper"
         assert line["simulated"] is True
+        assert line["unproven"] is True
     assert (tmp_path / "logs" / "bot.jsonl").read_text() == "".join(
         line for line in done.stdout.splitlines(keepends=True) if '"event"' in line
     )
@@ -144,7 +155,14 @@ def test_a_fallback_predicts_where_the_model_is_refused(words: list[str], tmp_pa
         "--speed",
         "0",
     ]
-    command += ["--until-tape-end", "--model", damaged.name, "--set", f"model.root={tmp_path / 'models'}"]
+    command += [
+        "--unproven",
+        "--until-tape-end",
+        "--model",
+        damaged.name,
+        "--set",
+        f"model.root={tmp_path / 'models'}",
+    ]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert refused.returncode == 6
     command += ["--set", f"model.fallback={fallback.name}"]
@@ -157,6 +175,32 @@ def test_a_fallback_predicts_where_the_model_is_refused(words: list[str], tmp_pa
     shown = json.loads(subprocess.run(status, capture_output=True, text=True, timeout=60, check=True).stdout)
     assert shown["model_id"] == fallback.name
     assert "scaler.json" in shown["model_refused"]
+
+
+def test_a_model_that_is_not_proven_does_not_trade(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 6 and one sentence that says what the gate said and how to trade it knowingly; no journal is made."""
+    strict = [word for word in words if word != "--unproven"]
+    assert main([*strict, "--state-dir", str(tmp_path), "--json"]) == 6
+    said = json.loads(capsys.readouterr().out)["error"]
+    assert "is not proven: the gate has never judged it; --unproven" in said
+    assert not (tmp_path / "journal.sqlite").exists()
+
+
+def test_nobody_trades_where_nobody_is_champion(words: list[str], tmp_path: Path) -> None:
+    """With no-trade every minute is journaled and held for want of a model, and nothing is called unproven."""
+    command = [sys.executable, "-m", "bot", *words[:3], "--state-dir", str(tmp_path), "--model", "no-trade"]
+    command += ["--speed", "0", "--until-tape-end"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    lines = rows(done.stdout)
+    made = [line for line in lines if line["event"] == "decision.made"]
+    assert len(made) == 360
+    assert {line["reason"] for line in made} == {"warming_up", "no_model"}
+    assert not any("unproven" in line for line in lines)
+    status = [sys.executable, "-m", "bot", "status", "--state-dir", str(tmp_path)]
+    shown = subprocess.run(status, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "no-trade: nothing has beaten the baselines" in shown
 
 
 async def test_the_clock_of_this_machine_is_set_by_the_exchanges() -> None:
