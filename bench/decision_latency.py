@@ -58,9 +58,11 @@ def spans(rows: list[list[int]], since: int) -> list[int]:
     return [row[COMMITTED] - row[since] for row in rows]
 
 
-def watch(context: Context, symbol_count: int, batch_count: int, speed: float = SPEED) -> dict[str, Any]:
+def watch(
+    context: Context, symbol_count: int, batch_count: int, speed: float = SPEED, *, label: str = "watch"
+) -> dict[str, Any]:
     """Run a daemon under the probe for so many minutes of the market; gives what the probe noted."""
-    folder = context.room(f"watch-{symbol_count}-{batch_count}")
+    folder = context.room(f"{label}-{symbol_count}-{batch_count}")
     ensure_model(context.models_dir)
     tapes = random_tapes(folder / "tapes", symbols(symbol_count), DAY_MINUTES + batch_count + 20)
     out, said = folder / "probe.json", folder / "daemon.txt"

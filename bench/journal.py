@@ -63,7 +63,7 @@ class Mute:
     def info(self, event: str, **fields: Any) -> None:
         """Nothing."""
 
-    warning = info
+    debug = warning = info
 
 
 def records(symbol_count: int, count: int) -> Iterator[BatchRecord]:

@@ -72,10 +72,11 @@ def retrain(
     }
     settings = daemon_settings(config or [], flags, setting or [])
     chosen = settings.retrain
+    wanted = load_recipe(chosen.recipe)  # before anything is fetched
     at_ms = moment_ms("--now", now, now_ms)
     series, until_ms = _series(settings, candles or [], at_ms, wall_ms(), offline=offline)
     plan = RetrainPlan(
-        recipe=load_recipe(chosen.recipe),
+        recipe=wanted,
         root=settings.models_dir,
         now_ms=until_ms,
         train_days=chosen.train_days,
@@ -83,6 +84,7 @@ def retrain(
         max_minutes=chosen.max_minutes,
         rules=settings.gate.to_core(),
         costs=TradingCosts(settings.costs.to_core().round_trip),
+        empties=not settings.model.unproven,
     )
     for telling in _telling(quiet=as_json):
         outcome = retrain_once(plan, series, monotonic_ns=monotonic_ns, telling=telling)

@@ -318,7 +318,7 @@ def _retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
     told = settings.model_dump(
         mode="json", exclude={"logs": True, "exchange": {"api_key", "api_secret"}, "mode": True}
     )
-    told["model"] = {"root": str(settings.models_dir)}
+    told["model"] = {"root": str(settings.models_dir), "unproven": settings.model.unproven}
     retrain = settings.retrain
     return RetrainPlan(
         program=(*program, *setting_words(told)),

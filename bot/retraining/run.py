@@ -72,6 +72,8 @@ class RetrainPlan:
         max_minutes: Time limit of each fit.
         rules: The gate.
         costs: Of a trade.
+        empties: Whether no-trade is named where nobody is champion and the gate refuses; not where somebody trades an
+            unproven model knowingly.
     """
 
     recipe: Recipe
@@ -82,6 +84,7 @@ class RetrainPlan:
     max_minutes: float
     rules: GateRules
     costs: TradingCosts
+    empties: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ def retrain(
     )
     if verdict.promote:
         set_challenger(plan.root, trained.model_id)
-    elif before is None:
+    elif before is None and plan.empties:
         promote(plan.root, NO_TRADE, at_ms=plan.now_ms, why="nothing has beaten the baselines")
     return RetrainOutcome(trained.model_id, kind, verdict, evidence, path, champion(plan.root))
 

@@ -23,7 +23,7 @@ class RetrainSettings(Section):
     )
     time_zone: str = Field("UTC", description="Time zone of the schedule, such as Europe/Berlin.")
     recipe: str = Field("scalping", min_length=1, description="Name or path of the recipe.")
-    train_days: Whole = Field(112, ge=7, le=3650, description="Days of candles that each model is made of.")
+    train_days: Whole = Field(112, ge=2, le=3650, description="Days of candles that each model is made of.")
     max_weeks: Whole = Field(
         26, ge=1, le=520, description="Weeks of walk-forward that evidence is pooled over, at most."
     )

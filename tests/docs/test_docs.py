@@ -20,7 +20,19 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EVENT = re.compile(r"(service|candle|feed|order|trade|risk|prediction|decision|funding|log)\.[a-z_]+")
 DOTTED = re.compile(r"[a-z]+\.[a-z_]+")
-TELLERS = {"debug", "info", "warning", "error", "exception", "note", "_tell", "_notice", "tell", "warn", "FeedNotice"}
+TELLERS = {
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "note",
+    "_tell",
+    "_notice",
+    "tell",
+    "warn",
+    "FeedNotice",
+}
 """Functions whose first argument is the name of an event."""
 
 UNSHELLED = re.compile(r"\s(#.*|[|>;&].*)$")

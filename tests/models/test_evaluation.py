@@ -180,11 +180,12 @@ def test_symbols_of_one_minute_are_one_observation() -> None:
     def twice(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values, values])
 
-    columns = (moments.close, moments.realized, moments.last_return)
     double = Sample(
         twice(moments.ts),
         np.repeat(np.array([0, 1], np.int16), 5000),
-        *(twice(column) for column in columns),
+        twice(moments.close),
+        twice(moments.realized),
+        twice(moments.last_return),
         15,
     )
     assert model.expected is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.training
 SERIES = {"X/Y": planted_candles(24_000, seed=1)}
 
 
-def run(root: Path, created_at_ms: int, **options: int) -> TrainedModel:
+def run(root: Path, created_at_ms: int, **options: Any) -> TrainedModel:
     """A small forest of a market with a planted edge."""
     ticks = itertools.count()
     return train(

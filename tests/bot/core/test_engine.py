@@ -211,7 +211,7 @@ def test_the_protection_of_a_signal_is_that_of_its_entry() -> None:
     assert decision.approved[0].intent.protection == Protection(UP, 3 * UP)
     assert decision_to_json(decision)["signal"] == ["long", 1.0, "up", [UP, 3 * UP]]
     made.step(minute_of(3))
-    stops = sorted(record.intent.stop_price for record in made.engine.open_orders(PERPETUAL))
+    stops = sorted(record.intent.stop_price or 0.0 for record in made.engine.open_orders(PERPETUAL))
     assert stops == pytest.approx([100.0 * (1 - UP), 100.0 * (1 + 3 * UP)], rel=1e-3)
 
 

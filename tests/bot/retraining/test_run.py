@@ -174,6 +174,13 @@ def test_nothing_proven_means_no_trade(tmp_path):
     assert any(not reason["passed"] for reason in content["reasons"])
 
 
+def test_who_trades_an_unproven_model_knowingly_goes_on(tmp_path):
+    """Where an unproven model is wanted, a refusal names nobody: the daemon would else stop trading it."""
+    outcome = _retrain(_plan(tmp_path, rules=GateRules(), empties=False))
+    assert not outcome.verdict.promote
+    assert champion(tmp_path) is None
+
+
 def test_a_champion_named_by_hand_is_left_alone(first, tmp_path):
     """A refusal does not take away a champion that a person has named."""
     root, outcome, _ = first
