@@ -23,8 +23,8 @@ def test_it_learns_what_lies_back_in_the_window_and_goes_on_from_there():
     table, ends, target = _lesson(1)
     said = []
     for _ in range(2):
-        network = RollingFit(table, window=WINDOW, units=(8,), dropout=0.0, learning_rate=0.01, seed=3)
-        network.fit(ends[:4096], target[:4096], ends[4500:], target[4500:], epochs=4)
+        network = RollingFit(table, window=WINDOW, units=(8,), dropout=0.0, learning_rate=0.02, seed=3)
+        network.fit(ends[:4096], target[:4096], ends[4500:], target[4500:], epochs=10)
         first = np.mean((network.say(ends[4500:]) - target[4500:]) ** 2)
         network.fit(ends[:4096], target[:4096], ends[4500:], target[4500:], epochs=2)
         second = np.mean((network.say(ends[4500:]) - target[4500:]) ** 2)
