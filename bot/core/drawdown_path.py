@@ -14,6 +14,10 @@ from typing import Any
 from bot.core.market import DAY_MS
 from bot.errors import EngineProtocolError
 
+LEAST_FALL = 0.01
+"""A fall of less than one percent is no verdict, whatever the path: it knows the closes of days and not what lies
+between, and that of a model which never lost a day would allow nothing at all."""
+
 
 def expected_drawdown_limit(path: Sequence[float], elapsed_ms: int) -> float:
     """The drawdown that is still within the path, a fraction of the highest equity.
@@ -41,7 +45,7 @@ class DrawdownWatch:
     def __init__(self, path: Sequence[float] | None, *, exposure: float = 1.0) -> None:
         if path:
             _check(path)
-        self._path = tuple(limit * exposure for limit in path or ())
+        self._path = tuple(max(limit * exposure, LEAST_FALL) for limit in path or ())
         self._began_ms: int | None = None
         self._peak = 0.0
         self._drawdown = 0.0

@@ -44,14 +44,22 @@ def test_what_is_no_path_is_refused(path: list[float]) -> None:
 
 def test_a_fall_beyond_the_path_is_told_in_the_minute_it_happens() -> None:
     """From the highest equity since trading began, not since the account was opened; the exposure scales the path."""
-    watch = DrawdownWatch(PATH, exposure=0.5)
+    watch = DrawdownWatch([10 * limit for limit in PATH], exposure=0.5)
     assert not watch.observe(0, 100.0)
     assert not watch.observe(MINUTE_MS, 110.0)
-    assert not watch.observe(2 * MINUTE_MS, 110.0 * (1 - 0.0049))
-    assert watch.observe(3 * MINUTE_MS, 110.0 * (1 - 0.0051))
-    assert watch.limit == 0.005
-    assert watch.drawdown == pytest.approx(0.0051)
-    assert not watch.observe(DAY_MS + MINUTE_MS, 110.0 * (1 - 0.0051))
+    assert not watch.observe(2 * MINUTE_MS, 110.0 * (1 - 0.049))
+    assert watch.observe(3 * MINUTE_MS, 110.0 * (1 - 0.051))
+    assert watch.limit == 0.05
+    assert watch.drawdown == pytest.approx(0.051)
+    assert not watch.observe(DAY_MS + MINUTE_MS, 110.0 * (1 - 0.051))
+
+
+def test_a_path_without_a_fall_still_allows_a_small_one() -> None:
+    """A model that never lost a day in its walk-forward is not taken out by the first minute against it."""
+    watch = DrawdownWatch([0.0, 0.0])
+    assert not watch.observe(0, 100.0)
+    assert not watch.observe(MINUTE_MS, 99.01)
+    assert watch.observe(2 * MINUTE_MS, 98.9)
 
 
 @pytest.mark.parametrize("path", [None, []])
