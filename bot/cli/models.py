@@ -315,6 +315,8 @@ def _print_list(rows: list[dict[str, Any]], root: Path) -> None:
             ", ".join(row.get("symbols", [])),
         )
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # for programs and files: nothing is cut off
     console.print(table)
     for row in rows:
         if row["why"] and row["champion"]:
