@@ -36,7 +36,10 @@ class ModelName(str, Enum):
 
 
 ModelOption = Annotated[
-    ModelName, typer.Option("--model", help="fast: seconds a fit. lstm: a small one, which goes on from last week's weights.")
+    ModelName,
+    typer.Option(
+        "--model", help="fast: seconds a fit. lstm: a small one, which goes on from last week's weights."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the first path; the others follow.")]
 JobsOption = Annotated[

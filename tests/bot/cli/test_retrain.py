@@ -112,7 +112,8 @@ def test_own_candles_are_the_stores_and_then_the_journals(tmp_path):
         own_series(settings, since, until, offline=True, say=print)
     CandleStore(settings.candles_dir).write("binanceusdm", SYMBOL, candles.rows(0, 200))
     journal = SqliteJournal(settings.journal_path)
-    other = CandleArrays(candles.ts, *([candles.close * 2.0] * 4), candles.volume)
+    double = candles.close * 2.0
+    other = CandleArrays(candles.ts, double, double, double, double, candles.volume)
     journal.store_warm_up(to_candles(SYMBOL, other.rows(150, 300)))
     journal.close()
     found = own_series(settings, since, until, offline=True, say=print)[SYMBOL]
