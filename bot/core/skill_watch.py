@@ -57,9 +57,9 @@ class WatchRules:
         rollback_blocks: The same for the tests that end trading.
     """
 
-    doubt_days: float = 1.0
-    doubt_confidence: float = 0.80
-    freeze_days: float = 1.0
+    doubt_days: float = 0.75
+    doubt_confidence: float = 0.75
+    freeze_days: float = 0.75
     rollback_days: float = 3.0
     rollback_confidence: float = 0.99
     min_slope: float = 0.5

@@ -105,13 +105,13 @@ class WatchSettings(Section):
 
     enabled: bool = Field(True, description="Whether a model is taken out of trading by itself.")
     doubt_days: Number = Field(
-        1.0, gt=0, le=30, description="Losses over so many days cut entries to half their size."
+        0.75, gt=0, le=30, description="Losses over so many days cut entries to half their size."
     )
     doubt_confidence: Number = Field(
-        0.80, ge=0.5, lt=1, description="Confidence with which those losses must lie above the base rate's."
+        0.75, ge=0.5, lt=1, description="Confidence with which those losses must lie above the base rate's."
     )
     freeze_days: Number = Field(
-        1.0, gt=0, le=30, description="A doubt that lasts so many days stops entries until it ends."
+        0.75, gt=0, le=30, description="A doubt that lasts so many days stops entries until it ends."
     )
     rollback_days: Number = Field(3.0, gt=0, le=90, description="Losses over so many days end its trading.")
     rollback_confidence: Number = Field(

@@ -100,7 +100,7 @@ def test_a_doubt_ends_when_the_losses_do() -> None:
 
 
 def test_a_doubt_that_lasts_stops_entries_until_it_ends() -> None:
-    """A day of doubt is followed by none traded, which a restart remembers, and a better time gives the size back."""
+    """A doubt that lasts is followed by none traded, which a restart remembers, and a better time gives the size back."""
     rules = WatchRules(rollback_confidence=0.999_999)
     watch, restored = SkillWatch(rules), SkillWatch(rules)
     sizes: list[tuple[float, float]] = []
@@ -109,9 +109,9 @@ def test_a_doubt_that_lasts_stops_entries_until_it_ends() -> None:
         watch.add(outcome)
         doubt = watch.doubt(outcome.closed_at_ms)
         sizes.append((outcome.closed_at_ms / DAY_MS, doubt.size_factor))
-    first_half = min(day for day, size in sizes if size == 0.5)
     first_none = min(day for day, size in sizes if size == 0.0)
-    assert first_none == pytest.approx(first_half + 1.0, abs=0.03)
+    last_whole = max(day for day, size in sizes if size == 1.0 and day < first_none)
+    assert first_none == pytest.approx(last_whole + rules.freeze_days, abs=0.03)
     assert sizes[-1][1] == 1.0
     restored.restore(json.loads(json.dumps(watch.snapshot())))
     assert restored.snapshot() == watch.snapshot()
@@ -149,7 +149,7 @@ def test_mean_and_slope_are_those_of_all_outcomes() -> None:
     n = 2000
     said = rng.uniform(0.3, 0.7, n)
     rose = rng.random(n) < said
-    watch = SkillWatch(RULES)
+    watch = SkillWatch(WatchRules(doubt_days=1.0))
     for minute in range(n):
         watch.add(
             Outcome("a", minute * MINUTE_MS, 1, float(said[minute]), 0.5, 0.01 if rose[minute] else -0.01)
