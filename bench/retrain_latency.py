@@ -17,10 +17,10 @@ from bench.market import random_tapes, symbols
 from bench.processes import BenchError, last_words, started, wait_until
 from bot.daemon.child import ONE_THREAD
 
-DAYS = 130
-"""Of candles: a fit of them takes longer than the watch."""
 BUSY_WORD = "epoch"
 """Of the lines that a retraining says while it fits."""
+BEGUN_WORD = "features"
+"""Of those that it says before."""
 
 
 def measure(context: Context) -> list[Figure]:
@@ -47,18 +47,20 @@ def _latencies(context: Context, count: int, label: str) -> list[int]:
 def _retraining(context: Context) -> Iterator[None]:
     """A `bot retrain` as the daemon starts it: lowest priority, one thread; it has to last as long as the block."""
     folder = context.room("retraining")
-    tapes = random_tapes(folder / "candles", symbols(1), DAYS * 1440)
+    days = context.pick(130, 130, 20)  # a fit has to last longer than the watch
+    tapes = random_tapes(folder / "candles", symbols(1), days * 1440)
     words = ["-m", "bot.daemon.lowly", str(os.getpid()), sys.executable, "-P", "-m", "bot", "retrain"]
     for tape in tapes:
         words += ["--candles", tape]
     words += ["--recipe", "scalping", "--state-dir", str(folder)]
-    words += ["--set", f"retrain.train_days={DAYS - 10}", "--set", "retrain.max_weeks=1"]
+    words += ["--set", f"retrain.train_days={days - 10}", "--set", "retrain.max_weeks=1"]
     said = folder / "retrain.txt"
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     try:
         with started(words, said) as process:
-            wait_until(lambda: _fits(said), process, said, seconds=180.0, every=0.2)
+            word = context.pick(BUSY_WORD, BUSY_WORD, BEGUN_WORD)
+            wait_until(lambda: word in _said(said), process, said, seconds=180.0, every=0.2)
             yield
             if process.poll() is not None:
                 raise BenchError(f"the retraining ended before the watch did: {last_words(said)}")
@@ -70,6 +72,6 @@ def _retraining(context: Context) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _fits(said: Path) -> bool:
-    """Whether the network is being fitted."""
-    return BUSY_WORD in (said.read_text(errors="replace") if said.exists() else "")
+def _said(said: Path) -> str:
+    """All that the retraining has said."""
+    return said.read_text(errors="replace") if said.exists() else ""
