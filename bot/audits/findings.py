@@ -100,7 +100,7 @@ class PlantedFinding:
         decisions: Weekly decisions of all paths.
         stopped_by: Test of the gate -> share of the decisions that it refused, on the paths never promoted on.
         reaction: To the turn of the edge; None where it did not turn, or nothing was promoted.
-        passed: Enough were promoted in time, and every one was cut and ended in time; smaller edges need not be found.
+        passed: Enough were promoted in time, and enough of those cut and ended in time; smaller edges need not be.
     """
 
     accuracy: float
@@ -140,8 +140,11 @@ def planted_finding(
     promoted = [result for result in results if _promoted_by(result, weeks)]
     reaction = _reaction(promoted) if flipped and promoted else None
     found = accuracy < FOUND_FROM or power[weeks].share >= LEAST_FOUND
-    ended = reaction is None or all(
-        one.count == one.total for one in (reaction.half_in_time, reaction.flat_in_time)
+    # An edge that is too small to be asked for is too small to be missed in time.
+    ended = (
+        accuracy < FOUND_FROM
+        or reaction is None
+        or all(one.share >= LEAST_FOUND for one in (reaction.half_in_time, reaction.flat_in_time))
     )
     return PlantedFinding(
         accuracy,
