@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bot.errors import ModelError
-from models.durable import append_line, disk, folder_lock
+from models.durable import append_line, disk, folder_lock, read_lines
 from models.registry import NO_TRADE, champion, read_member, recipe_of, set_champion
 
 HISTORY_FILE = "champions.jsonl"
@@ -127,14 +127,7 @@ def read_history(root: Path) -> list[ChampionChange]:
         ModelError: A line is damaged; names the file and the line.
     """
     path = root / HISTORY_FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as fault:
-        raise ModelError(f"{path} cannot be read: {fault.strerror}") from fault
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
-    return [_read_line(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
+    return [_read_line(line, f"{path} line {number}") for number, line in enumerate(read_lines(path), 1)]
 
 
 def _check(root: Path, model_id: str, verify: Verify | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bot.errors import StorageError
+from bot.errors import ModelError, StorageError
 
 
 @contextmanager
@@ -83,6 +83,21 @@ def replace_file(target: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The lines that ``append_line`` has finished; none where there is no file, and an unfinished last line is none.
+
+    Raises:
+        ModelError: The file is there and cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as fault:
+        raise ModelError(f"{path} cannot be read: {fault.strerror}") from fault
+    return content.split(b"\n")[:-1]
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -54,7 +54,10 @@ def diebold_mariano(loss_a: Floats, loss_b: Floats, *, lags: int) -> DieboldMari
     mean = float(difference.mean())
     if difference.min() == difference.max():
         return DieboldMariano(mean, 0.0, 1.0) if mean == 0.0 else DieboldMariano(mean, mean * math.inf, 0.0)
-    statistic = mean / math.sqrt(_long_run_variance(difference - mean, lags) / len(difference))
+    # The statistic has no unit: a largest difference of 1 keeps squares of tiny ones from becoming 0.
+    unit = difference / np.abs(difference).max()
+    centre = float(unit.mean())
+    statistic = centre / math.sqrt(_long_run_variance(unit - centre, lags) / len(unit))
     return DieboldMariano(mean, statistic, math.erfc(abs(statistic) / math.sqrt(2.0)))
 
 

@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import Any, Literal, get_args
 
 from bot.errors import ModelError
-from models.durable import append_line, disk, folder_lock
+from models.durable import append_line, disk, folder_lock, read_lines
 from models.windows import MINUTE_MS
 
 LEDGER_FILE = "trials.jsonl"
@@ -155,14 +155,7 @@ def read_trials(root: Path) -> list[Trial]:
         ModelError: A line is damaged; names the file and the line.
     """
     path = root / LEDGER_FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as fault:
-        raise ModelError(f"{path} cannot be read: {fault.strerror}") from fault
-    lines = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]
-    return [_read_line(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
+    return [_read_line(line, f"{path} line {number}") for number, line in enumerate(read_lines(path), 1)]
 
 
 def trials_overlapping(trials: Iterable[Trial], from_ms: int, until_ms: int) -> list[Trial]:

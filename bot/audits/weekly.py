@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bot.audits.paths import PathResult, Progress
+from bot.audits.paths import WEEK_MINUTES, PathResult, Progress
 from bot.core.matching import Costs
 from bot.core.promotion import GateRules, RecipeEvidence, judge_recipe
 from bot.core.skill_watch import Outcome, SkillWatch, WatchRules
@@ -25,7 +25,6 @@ from models.candle_arrays import CandleArrays
 from models.forecast_trades import TradingCosts
 from models.windows import MINUTE_MS
 
-WEEK_MINUTES = 10_080
 DAY_MINUTES = 1440
 HORIZON = 15
 TRAIN_WEEKS = 16

@@ -16,12 +16,12 @@ from models.evaluation import log_loss
 from models.forecast_trades import DAY_MS, ForecastTrades, TradingCosts, forecast_trades
 from models.overfitting import probability_of_overfitting
 from models.sharpe import deflated_sharpe, sharpe_ratio
+from models.skill import MILLI
 from models.superior import superior_ability
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-MILLI = 1000.0
 SPA_DRAWS = 1000
 
 

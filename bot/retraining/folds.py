@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bot.core.market import DAY_MS
 from bot.errors import DataError
 from bot.retraining.evidence import Rival
 from bot.retraining.scored import WEEK_MS, ScoredForecasts, fill_prices, from_parquet, to_parquet
@@ -32,7 +33,6 @@ from models.windows import MINUTE_MS
 Floats = npt.NDArray[np.float64]
 
 FOLDER = "walk-forward"
-DAY_MS = 86_400_000
 _LAST_RETURN_PRIOR = 2.0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bot.core.market import DAY_MS
 from bot.core.promotion import (
     NO_TRADE,
     GateRules,
@@ -33,7 +34,6 @@ from bot.retraining.evidence import (
     refit_evidence,
 )
 from bot.retraining.folds import (
-    DAY_MS,
     FoldPlan,
     rivals_of,
     walk_forward,

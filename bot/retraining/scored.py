@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bot.core.market import DAY_MS
 from bot.errors import DataError
 from models.candle_arrays import CandleArrays
 from models.comparison import moment_keys
@@ -21,7 +22,7 @@ from models.windows import MINUTE_MS
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-WEEK_MS = 7 * 86_400_000
+WEEK_MS = 7 * DAY_MS
 _ABOUT = b"scored_forecasts"
 
 

@@ -42,6 +42,13 @@ def test_exchanging_the_forecasters_changes_only_the_sign(
     assert 0.0 <= there.p_value <= 1.0
 
 
+def test_losses_too_small_to_square_are_compared_like_others() -> None:
+    """The statistic does not depend on the unit of the losses, down to those whose squares are 0."""
+    tiny = diebold_mariano(np.zeros(3), np.array([0.0, 1e-271, 2e-271]), lags=0)
+    plain = diebold_mariano(np.zeros(3), np.array([0.0, 1.0, 2.0]), lags=0)
+    assert tiny.statistic == pytest.approx(plain.statistic, rel=1e-12)
+
+
 def test_equal_forecasters_are_told_apart_as_seldom_as_chance_says() -> None:
     """Of 400 pairs of equally good forecasters with dependent losses about one in twenty has p below 0.05."""
     found = [

@@ -3,8 +3,8 @@
 import pytest
 
 from bot.audits.martingales import martingale
-from bot.audits.paths import PathAudit, PlantedMarket
-from bot.audits.weekly import WEEK_MINUTES, WeeklyAudit, weekly_audit
+from bot.audits.paths import WEEK_MINUTES, PathAudit, PlantedMarket
+from bot.audits.weekly import WeeklyAudit, weekly_audit
 from bot.core.matching import Costs
 from bot.errors import ConfigError
 
