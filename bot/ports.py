@@ -6,7 +6,7 @@ that runs over each of its adapters.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +17,7 @@ from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
 from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
 from bot.core.risk import StateChange
+from bot.core.venue import VenueCommand, VenueEvent
 
 
 class Clock(Protocol):
@@ -130,6 +131,22 @@ class Broker(Protocol):
             positions: What is held.
             seen_ms: Open time of each symbol's last candle that was passed to ``on_candles``.
         """
+
+
+class OrderGateway(Protocol):
+    """The way to an exchange that takes orders: commands out, events back."""
+
+    async def open(self) -> None:
+        """Read the markets and set the clock; raises ConfigError for keys that are refused, TransientError if offline."""
+
+    async def perform(self, command: VenueCommand) -> Sequence[VenueEvent]:
+        """Carry out a command once and say what came of it; whatever the exchange or the network does is an event."""
+
+    async def watch(self, deliver: Callable[[VenueEvent], None]) -> None:
+        """Follow the user stream until cancelled, redialling for ever; ``deliver`` is called as messages arrive."""
+
+    async def close(self) -> None:
+        """Leave no socket and no task behind."""
 
 
 @dataclass(frozen=True, slots=True)
