@@ -228,3 +228,17 @@ class AccountTerms:
     maker_fee_bps: float = 2.0
     half_spread_bps: float = 0.5
     slippage_bps: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What a fault plan does to an order that an account takes in.
+
+    Attributes:
+        refuse: Code and text of a refusal instead.
+        fill_shares: Shares of its quantity in which it executes, one trade each (cut to the lot step); what they leave of
+            the whole expires where the order may not rest, and rests where it may.
+    """
+
+    refuse: tuple[int, str] | None = None
+    fill_shares: tuple[float, ...] = (1.0,)
