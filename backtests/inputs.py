@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.core.matching import FundingRates
 from bot.core.prediction import PREDICTION_DIGITS, Prediction

@@ -15,7 +15,7 @@ import orjson
 from backtests.inputs import BacktestInput, minute_batches
 from backtests.results import BacktestResult, Sink
 from backtests.session import CoreRun, Session
-from bot.core.engine import NO_PREDICTION, EngineConfig
+from bot.core.engine_config import NO_PREDICTION, EngineConfig
 from bot.core.market import MINUTE_MS, Candle
 from bot.core.orders import ExecutionReport
 from bot.core.prediction import Prediction

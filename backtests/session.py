@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from backtests.inputs import BacktestInput
 from backtests.results import BacktestResult, EquityRecorder, MinuteOutcome, Sink
 from bot.core.decision import Decision
-from bot.core.engine import NO_PREDICTION, EngineConfig, TradingEngine
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import NO_PREDICTION, EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.core.matching import BarMatcher, FundingRates
 from bot.core.orders import ApprovedOrder, ExecutionReport, Fill, Funding

@@ -12,7 +12,7 @@ from bench.context import Context
 from bench.figures import Figure
 from bench.market import BITCOIN, DAY_MINUTES, SEED, synthetic_candles
 from bench.processes import BenchError
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import default_instrument
 from bot.core.risk import RiskLimits
 from strategies import strategy_factory

@@ -16,7 +16,8 @@ from bench.market import SEED, random_walk, symbols
 from bench.sampling import durations_ns
 from bot.brokers.paper import PaperBroker
 from bot.clock import FixedClock
-from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import EngineConfig
 from bot.core.market import default_instrument
 from bot.core.matching import FundingRates
 from bot.daemon.batching import Batch

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.decision import Decision, decision_to_json
-from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol, kind_of
 from bot.core.matching import BarMatcher, Costs, FundingRates
 from bot.core.orders import (

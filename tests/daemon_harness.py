@@ -14,7 +14,8 @@ import numpy as np
 from backtests.inputs import PredictionColumns
 from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock
-from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol
 from bot.core.matching import Costs, FundingRates
 from bot.daemon.loop import TradingLoop

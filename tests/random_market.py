@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backtests.inputs import BacktestInput, PredictionColumns, rounded
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, default_instrument
 from bot.core.matching import FundingRates
 from bot.core.risk import RiskLimits

@@ -16,7 +16,7 @@ from bot.audits.causality_alter import moved
 from bot.audits.causality_compare import rows_difference
 from bot.core.closer import BackfillNeeded, CandleCloser, CandleUpdate, Closed, CloserEvent
 from bot.core.decision import Decision
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Symbol, default_instrument
 from bot.core.orders import ApprovedOrder
 from bot.core.risk import RiskLimits

@@ -141,7 +141,7 @@ def _assembled(
     """Rules, candles and predictions put together."""
     from backtests.inputs import BacktestInput
     from backtests.side_files import instruments_of, read_funding
-    from bot.core.engine import EngineConfig
+    from bot.core.engine_config import EngineConfig
 
     settings = rules.settings
     costs = settings.costs.to_core()

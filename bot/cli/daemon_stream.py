@@ -17,7 +17,7 @@ from backtests.replay_driver import RecordedBatch
 from backtests.stream import report_line, stored_decision_line
 from bot.candles.parquet import replace_candles
 from bot.cli.backtest_input import Prepared
-from bot.core.engine import MODEL_FAILED, NO_MODEL, NO_PREDICTION, EngineConfig
+from bot.core.engine_config import MODEL_FAILED, NO_MODEL, NO_PREDICTION, EngineConfig
 from bot.core.market import Symbol
 from bot.core.prediction import Prediction
 from bot.core.records import report_from_json

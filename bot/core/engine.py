@@ -15,56 +15,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.account import Account
 from bot.core.decision import Decision
 from bot.core.desk import Desk
-from bot.core.market import MINUTE_MS, Candle, Instrument, InstrumentKind, Symbol
-from bot.core.matching import Costs
-from bot.core.orders import ExecutionReport, Leg, OrderIntent, OrderRecord, RefusedOrder
+from bot.core.engine_config import NO_PREDICTION, EngineConfig
+from bot.core.market import MINUTE_MS, Candle, InstrumentKind, Symbol
+from bot.core.orders import ApprovedOrder, ExecutionReport, Leg, OrderIntent, OrderRecord, RefusedOrder
 from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
 from bot.core.records import order_from_json, order_to_json
-from bot.core.risk import RiskGate, RiskLimits, Situation, StateChange
+from bot.core.risk import RiskGate, Situation, StateChange
 from bot.core.signal import MarketView, Signal, Strategy
-from bot.core.sizing import SizingRule, entry_quantity
+from bot.core.situation import situation_of
+from bot.core.sizing import entry_quantity
 from bot.core.state import StateEvent
 from bot.core.window import Window
 from bot.errors import EngineProtocolError
-
-NO_PREDICTION = "no_prediction"
-"""Why nothing is decided on a candle that the model says nothing of."""
-
-NO_MODEL = "no_model"
-"""The same where nobody predicts."""
-
-MODEL_FAILED = "model_failed"
-"""The same where the model failed instead of predicting."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """Everything that an engine is built from, but its strategies.
-
-    Attributes:
-        run_id: At most 12 characters of ``[a-z0-9]``; part of every order id; the same over restarts.
-        instruments: The rules of each symbol that is traded.
-        costs: What trading costs; the strategy sees the round trip.
-        limits: Risk limits.
-        sizing: How large an entry is.
-        starting_cash: Quote currency.
-        window_minutes: Contiguous candles needed before a decision.
-    """
-
-    run_id: str
-    instruments: Mapping[Symbol, Instrument]
-    costs: Costs = field(default_factory=Costs)
-    limits: RiskLimits = field(default_factory=RiskLimits)
-    sizing: SizingRule = field(default_factory=SizingRule)
-    starting_cash: float = 10_000.0
-    window_minutes: int = 60
 
 
 class TradingEngine:
@@ -245,7 +213,16 @@ class TradingEngine:
             if position.quantity == 0.0:
                 return Decision(symbol, closed_at_ms, prediction, None, (), (), "flattening")
             intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.FLATTEN, "flatten")
-            return self._reviewed(desk, candle, prediction, None, intent, self._situation(candle))
+            return self._reviewed(
+                desk,
+                candle,
+                prediction,
+                None,
+                intent,
+                situation_of(
+                    candle.symbol, candle.close, candle.closed_at_ms, self.equity, self.account, self._desks
+                ),
+            )
         if not desk.window.is_full:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "warming_up")
         if self.risk.reason == "starting":
@@ -271,7 +248,9 @@ class TradingEngine:
         closed_at_ms = candle.closed_at_ms
         if wanted_sign == held_sign:
             return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), signal.reason)
-        at = self._situation(candle)
+        at = situation_of(
+            candle.symbol, candle.close, candle.closed_at_ms, self.equity, self.account, self._desks
+        )
         if held_sign:
             intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.EXIT, signal.reason)
         elif self.risk.size_factor == 0.0:
@@ -315,25 +294,6 @@ class TradingEngine:
         desk.orders[intent.client_order_id] = OrderRecord(intent)
         return Decision(candle.symbol, candle.closed_at_ms, prediction, signal, (verdict,), (), None)
 
-    def _situation(self, candle: Candle) -> Situation:
-        account = self.account
-        pending = {
-            symbol: other.pending_entry_quantity() * account.mark_price(symbol)
-            for symbol, other in self._desks.items()
-            if other.orders
-        }
-        pending_notional = sum(pending.values())
-        return Situation(
-            closed_at_ms=candle.closed_at_ms,
-            price=candle.close,
-            equity=self.equity,
-            cash=account.cash,
-            held=account.position(candle.symbol).quantity,
-            symbol_notional=account.notional(candle.symbol) + pending.get(candle.symbol, 0.0),
-            total_notional=account.total_notional() + pending_notional,
-            pending_notional=pending_notional,
-        )
-
     # --- commands and restarts ----------------------------------------------------------------------------
 
     def command(self, event: StateEvent, at_ms: int) -> None:
@@ -348,6 +308,30 @@ class TradingEngine:
     def request_flatten(self) -> None:
         """From the next decision on, close every position and open none until nothing is held or on its way."""
         self._flatten = True
+
+    def flatten(self, at_ms: int) -> list[ApprovedOrder]:
+        """``request_flatten``, with the exits of what can be closed at once; only between two batches.
+
+        Args:
+            at_ms: The exchange's time.
+        """
+        if self._batch:
+            raise EngineProtocolError("flatten between observe and decide")
+        self._flatten = True
+        minute_ms = at_ms // MINUTE_MS * MINUTE_MS
+        orders = []
+        for position in self.account.positions():
+            desk = self._desks[position.symbol]
+            if desk.waiting() is not None:  # closed by the decision that follows
+                continue
+            intent = desk.exit_intent(self.config.run_id, position, minute_ms, Leg.FLATTEN, "flatten")
+            price = self.account.mark_price(position.symbol)
+            at = situation_of(position.symbol, price, minute_ms, self.equity, self.account, self._desks)
+            verdict = self.risk.review(intent, desk.instrument, at)
+            if isinstance(verdict, ApprovedOrder):
+                desk.orders[intent.client_order_id] = OrderRecord(intent)
+                orders.append(verdict)
+        return orders
 
     def set_size_factor(self, factor: float, reason: str) -> None:
         """Multiply the size of entries by 0 to 1 from the next decision on; see ``RiskGate.set_size_factor``."""

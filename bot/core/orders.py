@@ -47,9 +47,13 @@ _BUY, _SELL = Side.BUY, Side.SELL
 
 
 class OrderType(str, Enum):
-    """How an order executes; stop and take-profit become market orders when their price is reached."""
+    """How an order executes; stop and take-profit become market orders when their price is reached.
+
+    A limit order is always post-only: it waits at its price, and is never the side that takes.
+    """
 
     MARKET = "market"
+    LIMIT = "limit"
     STOP = "stop"
     TAKE_PROFIT = "take_profit"
 
@@ -83,13 +87,17 @@ class OrderIntent:
         symbol: The market.
         side: Buy or sell.
         quantity: Base units, positive, on the lot step.
-        type: Market, stop or take-profit.
+        type: Market, limit, stop or take-profit.
         leg: What it is for.
         decided_at_ms: Close time of the candle that it was decided on.
         reason: The signal's reason.
         stop_price: Trigger price of a stop or take-profit, on the tick.
         reduce_only: True when it may only shrink a position.
         protection: On an entry: where the protective orders go, measured from the fill.
+        limit_price: The price of a limit order, on the tick.
+        expires_at_ms: From when on a limit order is to be canceled, if it has not filled.
+        taker_fallback: On a limit entry: whether a market order takes its place when it expires, or when the
+            exchange would not let it rest.
     """
 
     client_order_id: str
@@ -103,6 +111,9 @@ class OrderIntent:
     stop_price: float | None = None
     reduce_only: bool = False
     protection: Protection | None = None
+    limit_price: float | None = None
+    expires_at_ms: int | None = None
+    taker_fallback: bool = False
 
 
 class ApprovedOrder:

@@ -46,6 +46,9 @@ def intent_to_json(intent: OrderIntent) -> dict[str, Any]:
         "stop_price": intent.stop_price,
         "reduce_only": intent.reduce_only,
         "protection": list(intent.protection) if intent.protection else None,
+        "limit_price": intent.limit_price,
+        "expires_at_ms": intent.expires_at_ms,
+        "taker_fallback": intent.taker_fallback,
     }
 
 
@@ -63,6 +66,9 @@ def intent_from_json(row: dict[str, Any]) -> OrderIntent:
         stop_price=row["stop_price"],
         reduce_only=row["reduce_only"],
         protection=Protection(*row["protection"]) if row["protection"] else None,
+        limit_price=row.get("limit_price"),  # rows of older journals have none of these three
+        expires_at_ms=row.get("expires_at_ms"),
+        taker_fallback=row.get("taker_fallback", False),
     )
 
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock, SystemClock, wall_ms
-from bot.core.engine import EngineConfig, TradingEngine
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import EngineConfig
 from bot.core.market import Instrument, Symbol
 from bot.core.matching import FundingRates
 from bot.core.promotion import NO_TRADE

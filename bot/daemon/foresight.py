@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from bot.core.engine import MODEL_FAILED, NO_MODEL, NO_PREDICTION
+from bot.core.engine_config import MODEL_FAILED, NO_MODEL, NO_PREDICTION
 from bot.core.market import Candle, Symbol
 from bot.core.prediction import Prediction
 from bot.core.promotion import NO_TRADE

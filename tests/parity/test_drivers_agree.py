@@ -14,7 +14,7 @@ from backtests.run import run_backtest
 from backtests.seeded import seeded_predictions
 from backtests.stream import StreamWriter, outcome_lines, report_line
 from bot.candles.store import read_candles
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import default_instrument
 from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule

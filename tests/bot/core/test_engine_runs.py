@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.decision import decision_to_json
-from bot.core.engine import EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import Symbol
 from bot.core.matching import Costs, FundingRates
 from bot.core.orders import Canceled, Fill, Funding, Side

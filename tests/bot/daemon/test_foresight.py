@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.engine import MODEL_FAILED, NO_MODEL, NO_PREDICTION
+from bot.core.engine_config import MODEL_FAILED, NO_MODEL, NO_PREDICTION
 from bot.core.prediction import Prediction
 from bot.daemon.foresight import foresee
 from bot.daemon.no_trade import NoTradePredictor
