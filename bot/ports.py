@@ -121,8 +121,15 @@ class Broker(Protocol):
     def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
         """Reports that the candles of one minute bring, in the order in which they happened."""
 
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs beside the engine's orders and positions, as JSON values; empty where that is nothing."""
+
     def recover(
-        self, orders: Sequence[OrderRecord], positions: Sequence[Position], seen_ms: Mapping[Symbol, int]
+        self,
+        orders: Sequence[OrderRecord],
+        positions: Sequence[Position],
+        seen_ms: Mapping[Symbol, int],
+        state: Mapping[str, Any],
     ) -> None:
         """Make what the journal says true again after a start.
 
@@ -130,6 +137,7 @@ class Broker(Protocol):
             orders: Every order that may still trade, in the order in which they were made.
             positions: What is held.
             seen_ms: Open time of each symbol's last candle that was passed to ``on_candles``.
+            state: What ``snapshot`` gave.
         """
 
 
@@ -182,11 +190,35 @@ class BatchRecord:
     snapshot: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class InterimRecord:
+    """What happened between two batches: one transaction of the journal too.
+
+    Attributes:
+        at_ms: The exchange's time.
+        reports: What was settled, in order.
+        approved: Orders that were made outside of a batch (a command, an emergency) and are sent once this is stored.
+        trades: Round trips that ended.
+        state_changes: Moves of the trading state.
+        snapshot: As a batch's.
+    """
+
+    at_ms: int
+    reports: Sequence[ExecutionReport]
+    approved: Sequence[ApprovedOrder]
+    trades: Sequence[Trade]
+    state_changes: Sequence[StateChange]
+    snapshot: Mapping[str, Any]
+
+
 class Journal(Protocol):
     """Where every batch is written before it is acted upon."""
 
     def commit(self, record: BatchRecord) -> None:
         """Store a batch durably, whole or not at all; raises StorageError and stores nothing if it can't."""
+
+    def commit_interim(self, record: InterimRecord) -> None:
+        """Store what happened between two batches, in the same way."""
 
     def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
         """Append an event that is not a batch (a start, a stop, a revision, a gap)."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.core.market import Candle, Instrument, Symbol
 from bot.core.matching import BarMatcher, Costs, FundingRates
-from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
+from bot.core.orders import ApprovedOrder, CancelWish, ExecutionReport, OrderRecord
 from bot.core.position import Position
 
 
@@ -24,9 +25,14 @@ class PaperBroker:
         self._matcher = BarMatcher(costs, instruments, funding)
 
     def submit(self, orders: Sequence[ApprovedOrder]) -> None:
-        """Take orders in; they fill in the next bar of their symbol."""
+        """Take orders in; market orders fill in the next bar of their symbol, limit orders may."""
         for order in orders:
             self._matcher.submit(order)
+
+    def cancel(self, wishes: Sequence[CancelWish]) -> None:
+        """Cancel entries that rest, before the next bar of their symbol can fill them."""
+        for wish in wishes:
+            self._matcher.cancel(wish)
 
     def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
         """What the candles of one minute do to open orders."""
@@ -35,8 +41,16 @@ class PaperBroker:
             reports += self._matcher.match(candle)
         return reports
 
+    def snapshot(self) -> dict[str, Any]:
+        """Nothing: the book is made of the engine's orders."""
+        return {}
+
     def recover(
-        self, orders: Sequence[OrderRecord], positions: Sequence[Position], seen_ms: Mapping[Symbol, int]
+        self,
+        orders: Sequence[OrderRecord],
+        positions: Sequence[Position],
+        seen_ms: Mapping[Symbol, int],
+        state: Mapping[str, Any],  # noqa: ARG002 - nothing was left in it
     ) -> None:
         """Rebuild the book from the journal's orders and positions."""
         self._matcher.recover(orders, positions, seen_ms)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from bot.core.engine import TradingEngine
 from bot.core.market import MINUTE_MS, Symbol
+from bot.core.orders import ApprovedOrder, ExecutionReport
+from bot.core.state import StateEvent
 from bot.daemon.batching import Batch, MinuteBatcher
 from bot.daemon.foresight import Attendant, DecidedMinute, foresee
 from bot.daemon.input_watch import SNAPSHOT_KEY, InputWatch
-from bot.daemon.telling import Log, tell_batch
+from bot.daemon.recovery import BROKER_KEY
+from bot.daemon.telling import Log, tell_batch, tell_interim
 from bot.ports import (
     BatchRecord,
     Broker,
@@ -26,6 +29,7 @@ from bot.ports import (
     Feed,
     FeedEvent,
     FeedNotice,
+    InterimRecord,
     Journal,
     MarketTime,
     Predictor,
@@ -86,6 +90,8 @@ class TradingLoop:
         self._after_batch = after_batch
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
+        stored = journal.snapshot() or {}
+        self._beside = {key: stored[key] for key in (SNAPSHOT_KEY, MODELS_KEY) if key in stored}
         self._deciding = asyncio.Lock()
         self._waiting = asyncio.Event()
 
@@ -235,7 +241,7 @@ class TradingLoop:
             equity=account.equity(),
             cash=account.cash,
             exposure=account.total_notional(),
-            snapshot=engine.snapshot() | self._beside(closed_at_ms),
+            snapshot=self._snapshot(closed_at_ms),
         )
         self._journal.commit(record)
         committed_ns = self._clock.monotonic_ns()
@@ -251,9 +257,43 @@ class TradingLoop:
             minute = DecidedMinute(closed_at_ms, candles, foresight, self._predictor.model_id)
             self.attendant.decided(minute)
 
-    def _beside(self, closed_at_ms: int) -> dict[str, Any]:
-        """What a snapshot holds beside the engine."""
-        beside: dict[str, Any] = {SNAPSHOT_KEY: self._inputs.snapshot(closed_at_ms)}
-        if self.attendant is not None:
-            beside[MODELS_KEY] = self.attendant.snapshot()
-        return beside
+    # --- between batches ----------------------------------------------------------------------------------
+
+    def settle(self, reports: Sequence[ExecutionReport], approved: Sequence[ApprovedOrder] = ()) -> None:
+        """Book what became of orders between two minutes; the journal has it when this returns.
+
+        Args:
+            reports: In the order in which it happened.
+            approved: Orders made outside of a minute, which the engine counts as sent.
+        """
+        record = InterimRecord(
+            at_ms=self._clock.now_ms(),
+            reports=reports,
+            approved=approved,
+            trades=self.engine.settle(reports),
+            state_changes=self.engine.take_state_changes(),
+            snapshot=self._snapshot(None),
+        )
+        self._journal.commit_interim(record)
+        tell_interim(self._log, record)
+
+    def act(self, event: StateEvent | None = None, *, flatten: bool = False) -> None:
+        """Carry out a command between two minutes: journaled first, then acted upon."""
+        at_ms = self._clock.now_ms()
+        if event is not None:
+            self.engine.command(event, at_ms)
+        approved = self.engine.flatten(at_ms) if flatten else []
+        self.settle((), approved)
+        if approved:
+            self._broker.submit(approved)
+
+    def _snapshot(self, closed_at_ms: int | None) -> dict[str, Any]:
+        """The engine and what a restart needs beside it; between two minutes as it was after the last."""
+        if closed_at_ms is not None:
+            self._beside[SNAPSHOT_KEY] = self._inputs.snapshot(closed_at_ms)
+            if self.attendant is not None:
+                self._beside[MODELS_KEY] = self.attendant.snapshot()
+        snapshot = self.engine.snapshot() | self._beside
+        if broker := self._broker.snapshot():
+            snapshot[BROKER_KEY] = broker
+        return snapshot

@@ -12,6 +12,9 @@ from bot.core.engine import TradingEngine
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.ports import Broker, Feed, Journal, Predictor
 
+BROKER_KEY = "broker"
+"""Where a snapshot has what the broker needs."""
+
 
 class WarmUpJournal(Journal, Protocol):
     """A journal that also keeps the history read before the first decision."""
@@ -34,7 +37,8 @@ async def recover(
     histories = await read_histories(engine, decided_ms, predictor, journal=journal, feed=feed)
     if snapshot:
         engine.restore(snapshot, histories)
-        _restore_broker(engine, broker)
+        orders = [record for symbol in engine.symbols for record in engine.open_orders(symbol)]
+        broker.recover(orders, engine.account.positions(), engine.seen_ms(), snapshot.get(BROKER_KEY, {}))
     else:
         _warm_engine(engine, histories)
     warm_all(predictor, histories)
@@ -88,11 +92,6 @@ async def _history(
     older = [candle for candle in missing if candle.opened_at_ms < stored[0].opened_at_ms]
     journal.store_warm_up(older)
     return older + stored
-
-
-def _restore_broker(engine: TradingEngine, broker: Broker) -> None:
-    orders = [record for symbol in engine.symbols for record in engine.open_orders(symbol)]
-    broker.recover(orders, engine.account.positions(), engine.seen_ms())
 
 
 def _warm_engine(engine: TradingEngine, histories: dict[Symbol, list[Candle]]) -> None:

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from bot.core.decision import Decision
 from bot.core.market import MINUTE_MS, Symbol
-from bot.core.orders import Accepted, Canceled, ExecutionReport, Fill, Funding, Rejected, Unknown
+from bot.core.orders import Accepted, Adopted, Canceled, ExecutionReport, Fill, Funding, Rejected, Unknown
 from bot.core.risk import StateChange
 from bot.core.state import TradingState
-from bot.ports import BatchRecord, Journal
+from bot.ports import BatchRecord, InterimRecord, Journal
 
 
 class Log(Protocol):
@@ -63,6 +63,26 @@ def tell_batch(log: Log, missing: Sequence[Symbol], record: BatchRecord, latency
         tell_state_change(log, change)
     for decision in record.decisions:
         _tell_decision(log, decision, opened_at_ms, record.equity, latency_us)
+
+
+def tell_interim(log: Log, record: InterimRecord) -> None:
+    """Write the lines of what was settled between two batches."""
+    for report in record.reports:
+        _tell_report(log, report)
+    for trade in record.trades:
+        log.info("trade.closed", **trade._asdict())
+    for change in record.state_changes:
+        tell_state_change(log, change)
+    for order in record.approved:
+        intent = order.intent
+        log.info(
+            "order.made",
+            symbol=intent.symbol,
+            client_order_id=intent.client_order_id,
+            side=intent.side.value,
+            quantity=intent.quantity,
+            reason=intent.reason,
+        )
 
 
 def tell_state_change(log: Log, change: StateChange) -> None:
@@ -124,6 +144,14 @@ def _tell_report(log: Log, report: ExecutionReport) -> None:
         )
     elif isinstance(report, Funding):
         log.info("funding.paid", symbol=report.symbol, rate=report.rate, paid_at_ms=report.paid_at_ms)
+    elif isinstance(report, Adopted):
+        log.warning(
+            "position.adopted",
+            symbol=report.symbol,
+            quantity=report.quantity,
+            price=report.price,
+            at_ms=report.at_ms,
+        )
     else:
         log.info(
             _ORDER_EVENTS[type(report)],

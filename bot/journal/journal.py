@@ -12,12 +12,14 @@ import orjson
 
 from bot.core.decision import decision_to_json
 from bot.core.market import Candle, Symbol
-from bot.core.orders import Accepted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
-from bot.core.records import report_to_json
+from bot.core.orders import Accepted, Adopted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
+from bot.core.position import Trade
+from bot.core.records import intent_to_json, report_to_json
+from bot.core.risk import StateChange
 from bot.errors import StorageError
 from bot.journal.performance import PerformanceTables
 from bot.journal.schema import connect, lengthen_log, migrate, start_log_over
-from bot.ports import BatchRecord
+from bot.ports import BatchRecord, InterimRecord
 
 REST_COMMITS = 64
 """Commits between two tidyings; each takes some pages of the log."""
@@ -78,9 +80,7 @@ class SqliteJournal(PerformanceTables):
             ],
             "reports": [report_to_json(report) for report in record.reports],
             "decisions": decisions,
-            "state_changes": [
-                [c.before.value, c.after.value, c.reason, c.at_ms] for c in record.state_changes
-            ],
+            "state_changes": [_state_change_to_json(change) for change in record.state_changes],
         }
         with self._transaction():
             self._db.execute("INSERT INTO batches VALUES (?,?)", (closed_at_ms, orjson.dumps(payload)))
@@ -89,20 +89,30 @@ class SqliteJournal(PerformanceTables):
                 for order in decision.approved:
                     self._store_order(order.intent, OrderState.SENT)
             self._store_reports(record.reports)
-            if record.trades:
-                self._db.executemany(
-                    "INSERT INTO trades (symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price,"
-                    " quantity, fees, funding, pnl, exit_reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    record.trades,
-                )
+            self._store_trades(record.trades)
             self._db.execute(
                 "INSERT OR REPLACE INTO equity VALUES (?,?,?,?)",
                 (closed_at_ms, record.equity, record.cash, record.exposure),
             )
+            self._store_snapshot(closed_at_ms, record.snapshot)
+
+    def commit_interim(self, record: InterimRecord) -> None:
+        """Store what happened between two batches, whole or not at all."""
+        payload = {
+            "reports": [report_to_json(report) for report in record.reports],
+            "approved": [intent_to_json(order.intent) for order in record.approved],
+            "state_changes": [_state_change_to_json(change) for change in record.state_changes],
+        }
+        with self._transaction():
             self._db.execute(
-                "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?)",
-                (closed_at_ms, orjson.dumps(record.snapshot)),
+                "INSERT INTO interims (at_ms, payload) VALUES (?,?)", (record.at_ms, orjson.dumps(payload))
             )
+            for order in record.approved:
+                self._store_order(order.intent, OrderState.SENT)
+            self._store_reports(record.reports)
+            self._store_trades(record.trades)
+            self._store_snapshot(record.at_ms, record.snapshot)
+        self.rest()
 
     def rest(self) -> None:
         """Tidy up after a commit, when nothing waits: keep the log short."""
@@ -121,6 +131,17 @@ class SqliteJournal(PerformanceTables):
             "INSERT OR REPLACE INTO candles VALUES (?,?,?,?,?,?,?,?)",
             [(*candle, source) for candle, source in zip(record.candles, record.sources, strict=True)],
         )
+
+    def _store_trades(self, trades: Sequence[Trade]) -> None:
+        if trades:
+            self._db.executemany(
+                "INSERT INTO trades (symbol, direction, entry_at_ms, entry_price, exit_at_ms, exit_price,"
+                " quantity, fees, funding, pnl, exit_reason) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                trades,
+            )
+
+    def _store_snapshot(self, at_ms: int, snapshot: Mapping[str, Any]) -> None:
+        self._db.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?)", (at_ms, orjson.dumps(snapshot)))
 
     def _store_order(self, intent: OrderIntent, state: OrderState) -> None:
         self._db.execute(
@@ -141,7 +162,7 @@ class SqliteJournal(PerformanceTables):
 
     def _store_reports(self, reports: Sequence[ExecutionReport]) -> None:
         for report in reports:
-            if isinstance(report, Funding):
+            if isinstance(report, Funding | Adopted):
                 continue
             if isinstance(report, Accepted) and report.intent is not None:
                 self._store_order(report.intent, OrderState.ACCEPTED)
@@ -217,3 +238,8 @@ class SqliteJournal(PerformanceTables):
             raise StorageError(
                 f"the journal {self.path} can't be used: {error}; free space on its disk, then start again"
             ) from error
+
+
+def _state_change_to_json(change: StateChange) -> list[Any]:
+    """A move of the trading state as JSON values."""
+    return [change.before.value, change.after.value, change.reason, change.at_ms]

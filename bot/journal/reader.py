@@ -76,6 +76,11 @@ class JournalReader:
             raise DataError(f"the journal {self.path} holds no candles that closed at {closed_at_ms}")
         return _batch(*rows[0])
 
+    def interims(self) -> list[dict[str, Any]]:
+        """What was settled between two batches, in order: time, reports, orders approved, moves of the state."""
+        rows = self._rows("SELECT at_ms, payload FROM interims ORDER BY id")
+        return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
+
     def trades(self, limit: int | None = None) -> list[Trade]:
         """Round trips, newest first."""
         rows = self._rows(

@@ -1,6 +1,6 @@
 """Tables of the journal, and how an older journal becomes a newer one.
 
-``batches`` and ``notes`` are append-only and hold everything; the other tables are derived from a batch in its own
+``batches``, ``interims`` (what was settled between two of them) and ``notes`` are append-only and hold everything; the other tables are derived from a batch in its own
 transaction, so that a person or a page can query them. Each table that a batch touches costs a page of the log, so
 its key is what it is looked up by, and there is no second index. ``model_performance`` and ``model_watch`` are written
 after a batch, when no decision waits.
@@ -104,6 +104,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             model_id TEXT PRIMARY KEY,
             at_ms INTEGER NOT NULL,
             payload BLOB NOT NULL) WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE interims (
+            id INTEGER PRIMARY KEY,
+            at_ms INTEGER NOT NULL,
+            payload BLOB NOT NULL)""",
     ),
 )
 """Each entry takes the schema one version on; entries are never changed once released."""

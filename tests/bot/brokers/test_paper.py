@@ -38,7 +38,7 @@ def test_a_broker_recovered_from_the_journal_goes_on_like_the_one_that_died() ->
     ]
     second = broker()
     held = Position(PERPETUAL, fill.quantity, fill.price, fill.filled_at_ms)
-    second.recover(records, [held], {PERPETUAL: at(1)})
+    second.recover(records, [held], {PERPETUAL: at(1)}, {})
     falling = candle(2, 100.0, low=50.0)
     assert second.on_candles([falling]) == first.on_candles([falling])
     assert records[0].intent.leg is Leg.STOP

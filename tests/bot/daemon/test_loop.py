@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.market import MINUTE_MS
+from bot.core.orders import ApprovedOrder
+from bot.core.state import StateEvent, TradingState
 from bot.errors import StorageError
 from bot.journal.reader import JournalReader
 from bot.ports import BatchRecord, CandleClosed, CandleRevised, FeedEvent, FeedNotice, MarketTime
@@ -125,3 +127,61 @@ async def test_the_deadline_passes_by_market_time_alone(tmp_path: Path) -> None:
     stop.set()
     await running
     daemon.close()
+
+
+async def _holding(tmp_path: Path, seed: int) -> Daemon:
+    """A daemon that was stopped while something is held, and nothing on its way."""
+    candles = random_market(seed, 300)
+    daemon = Daemon(tmp_path, candles, random_predictions(seed, candles), now_ms=MIDNIGHT)
+    await daemon.start()
+    for minute in range(100, 290, 7):
+        await daemon.run(until_ms=MIDNIGHT + minute * MINUTE_MS)
+        engine = daemon.engine
+        orders = [order.intent for name in engine.symbols for order in engine.open_orders(name)]
+        if engine.account.has_positions and all(intent.stop_price is not None for intent in orders):
+            return daemon
+        daemon.feed.started_from = dict.fromkeys(daemon.feed.symbols, daemon.engine.last_opened_at_ms)
+    raise AssertionError("it never held anything")
+
+
+async def test_a_command_between_two_minutes_is_journaled_when_it_returns(tmp_path: Path) -> None:
+    """After a pause the journal holds the state it led to, and a restart finds it."""
+    candles = random_market(5, 120)
+    daemon = Daemon(tmp_path, candles, random_predictions(5, candles), now_ms=MIDNIGHT)
+    await daemon.start()
+    await daemon.run(until_ms=MIDNIGHT + 100 * MINUTE_MS)
+    assert daemon.loop is not None
+    daemon.loop.act(StateEvent.PAUSE)
+    daemon.close()
+    reader = JournalReader(tmp_path / "journal.sqlite")
+    assert [row["state_changes"][0][1:3] for row in reader.interims()] == [["reducing", "pause"]]
+    again = Daemon(tmp_path, candles, random_predictions(5, candles), now_ms=MIDNIGHT)
+    assert await again.start()
+    assert again.engine.risk.state is TradingState.REDUCING
+    again.close()
+
+
+async def test_flattening_sends_the_exits_at_once_and_survives_a_death_right_after(tmp_path: Path) -> None:
+    """Exits are journaled before they are sent; a daemon that dies then closes the positions after its restart."""
+    daemon = await _holding(tmp_path, 3)
+    assert daemon.loop is not None
+    held = {position.symbol: position.quantity for position in daemon.engine.account.positions()}
+    sent: list[ApprovedOrder] = []
+    daemon.broker.submit = sent.extend  # type: ignore[method-assign]  # dies before anything is carried out
+    daemon.loop.act(flatten=True)
+    assert {order.intent.symbol: order.intent.quantity for order in sent} == {
+        symbol: abs(quantity) for symbol, quantity in held.items()
+    }
+    daemon.loop.act(flatten=True)
+    assert len(sent) == len(held), "asked twice, sent once"
+    daemon.close()
+    reader = JournalReader(tmp_path / "journal.sqlite")
+    assert {row["client_order_id"] for row in reader.interims()[0]["approved"]} == {
+        order.intent.client_order_id for order in sent
+    }
+    again = Daemon(tmp_path, daemon.feed.candles, daemon.predictor, now_ms=daemon.feed.now_ms)
+    assert await again.start()
+    await again.run(until_ms=again.engine.last_opened_at_ms + 4 * MINUTE_MS)
+    trades = JournalReader(tmp_path / "journal.sqlite").trades()
+    assert {trade.symbol for trade in trades if trade.exit_reason == "flatten"} == set(held)
+    again.close()

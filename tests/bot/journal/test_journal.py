@@ -13,12 +13,16 @@ from typing import Any
 import orjson
 import pytest
 
+from bot.core.orders import Fill
+from bot.core.records import intent_from_json, report_from_json
+from bot.core.risk import StateChange
+from bot.core.state import TradingState
 from bot.errors import StorageError
 from bot.journal.journal import SqliteJournal
 from bot.journal.reader import JournalReader
 from bot.journal.schema import LOG_PAGES, MIGRATIONS, SCHEMA_VERSION, connect
-from bot.ports import BatchRecord
-from tests.core_builders import at, candle
+from bot.ports import BatchRecord, InterimRecord
+from tests.core_builders import approved, at, candle, order
 
 
 def record(minute: int) -> BatchRecord:
@@ -196,6 +200,29 @@ def test_a_journal_of_the_first_version_is_carried_over(tmp_path: Path) -> None:
     assert reader.batch(at(1)).candles == [candle(0)]
     assert [note["a"] for note in reader.notes("service.ready")] == [2, 1]
     assert reader.counts()["batches"] == 3
+
+
+def test_what_happens_between_two_batches_is_stored_whole(tmp_path: Path) -> None:
+    """A fill, the trade that it ends and the new snapshot are one transaction; orders made outside of a minute are kept."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    made = approved(order(minute=1))
+    name = made.intent.client_order_id
+    fill = Fill(
+        "t1", name, made.intent.symbol, made.intent.side, made.intent.quantity, 100.0, 0.04, "USDT", 7
+    )
+    change = StateChange(TradingState.TRADING, TradingState.REDUCING, "pause", 6)
+    journal.commit_interim(InterimRecord(7, (fill,), (made,), (), (change,), {"batch_ms": 5}))
+    with pytest.raises(StorageError):
+        journal.commit_interim(InterimRecord(8, (), (), [("too", "short")], (), {"batch_ms": 6}))  # type: ignore[list-item]
+    journal.close()
+    reader = JournalReader(tmp_path / "j.sqlite")
+    stored = reader.interims()
+    assert [row["at_ms"] for row in stored] == [7]
+    assert report_from_json(stored[0]["reports"][0]) == fill
+    assert intent_from_json(stored[0]["approved"][0]) == made.intent
+    assert stored[0]["state_changes"] == [["trading", "reducing", "pause", 6]]
+    assert reader.snapshot() == {"batch_ms": 5}
+    assert reader.open_orders() == []
 
 
 def test_a_minute_is_journaled_once(tmp_path: Path) -> None:
