@@ -11,6 +11,7 @@ from typing import Any
 from bot.core.decision import Decision, decision_to_json
 from bot.core.engine import TradingEngine
 from bot.core.engine_config import EngineConfig
+from bot.core.entry import EntryRule
 from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol, kind_of
 from bot.core.matching import BarMatcher, Costs, FundingRates
 from bot.core.orders import (
@@ -191,6 +192,8 @@ class World:
         for decision in decisions:
             for sent in decision.approved:
                 self.matcher.submit(sent)
+            for wish in decision.cancel:
+                self.matcher.cancel(wish)
         self.decisions += decisions
         return decisions
 
@@ -218,6 +221,7 @@ def engine_config(
     costs: Costs | None = None,
     sizing: SizingRule | None = None,
     window_minutes: int = 3,
+    entry: EntryRule | None = None,
 ) -> EngineConfig:
     """A small engine: three candles fill its window."""
     return EngineConfig(
@@ -227,6 +231,7 @@ def engine_config(
         limits=limits or RiskLimits(),
         sizing=sizing or SizingRule(),
         window_minutes=window_minutes,
+        entry=entry or EntryRule(),
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from bot.core.market import Instrument, InstrumentKind, Symbol
-from bot.core.orders import Fill, Funding
-from bot.core.position import Position, Trade, apply_fill
+from bot.core.orders import Adopted, Fill, Funding
+from bot.core.position import Position, Trade, adopted_position, apply_fill
 from bot.errors import EngineProtocolError
 
 
@@ -120,16 +120,36 @@ class Account:
         """Book a funding time; returns what was paid (negative: received).
 
         Binance USD-M rule: payment = position notional at the mark price times the rate; longs pay a positive
-        rate.
+        rate. What an exchange says that it booked is booked as it is, held or not: its word may come late.
         """
         position = self._held.get(funding.symbol)
-        if position is None or self._is_spot[funding.symbol]:
+        if funding.paid is not None:
+            paid = funding.paid
+        elif position is None or self._is_spot[funding.symbol]:
             return 0.0
-        paid = position.quantity * funding.mark_price * funding.rate
+        else:
+            paid = position.quantity * funding.mark_price * funding.rate
         self.cash -= paid
         self.funding_paid += paid
-        self._held[funding.symbol] = position.with_funding(paid)
+        if position is not None:
+            self._held[funding.symbol] = position.with_funding(paid)
         return paid
+
+    def adopt(self, adopted: Adopted) -> None:
+        """Take a position as ours that was there before; no money moves.
+
+        Raises:
+            EngineProtocolError: A symbol that is not ours, one of which something is held, or spot held short.
+        """
+        flat = self._flat.get(adopted.symbol)
+        if flat is None or adopted.symbol in self._held or not adopted.price > 0:
+            raise EngineProtocolError(
+                f"a position in {adopted.symbol} can't be adopted: one is held, or none can be"
+            )
+        if adopted.quantity == 0.0 or (self._is_spot[adopted.symbol] and adopted.quantity < 0):
+            raise EngineProtocolError(f"{adopted.quantity} of {adopted.symbol} can't be adopted")
+        position = adopted_position(adopted)
+        self._held = dict(sorted({**self._held, adopted.symbol: position}.items()))
 
     def snapshot(self) -> dict[str, Any]:
         """The account as JSON values."""

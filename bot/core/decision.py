@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bot.core.market import Symbol
-from bot.core.orders import ApprovedOrder, OrderIntent, RefusedOrder
+from bot.core.orders import ApprovedOrder, OrderIntent, OrderType, RefusedOrder
 from bot.core.prediction import Prediction
 from bot.core.signal import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWish:
+    """An entry that still rests shall rest no longer; what comes of it is told by a report of the order.
+
+    Attributes:
+        client_order_id: The order.
+        symbol: The market.
+        decided_at_ms: When it was wished for.
+        reason: A stable word in snake case; the ``Canceled`` that follows has it too. After ``limit_expired`` alone a
+            market order may take the place of the entry.
+    """
+
+    client_order_id: str
+    symbol: Symbol
+    decided_at_ms: int
+    reason: str
 
 
 class Decision(NamedTuple):
@@ -22,6 +41,7 @@ class Decision(NamedTuple):
         approved: Orders to send.
         refused: Orders that risk turned down.
         hold_reason: Why nothing is sent; None when something is.
+        cancel: Resting entries to cancel.
     """
 
     symbol: Symbol
@@ -31,6 +51,7 @@ class Decision(NamedTuple):
     approved: tuple[ApprovedOrder, ...]
     refused: tuple[RefusedOrder, ...]
     hold_reason: str | None
+    cancel: tuple[CancelWish, ...] = ()
 
     @property
     def decision_id(self) -> str:
@@ -44,9 +65,9 @@ def decision_id(symbol: Symbol, closed_at_ms: int) -> str:
 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:
-    """A decision as JSON values, complete and exact."""
+    """A decision as JSON values, complete and exact; ``cancel`` is there only where something is."""
     prediction, signal = decision.prediction, decision.signal
-    return {
+    row: dict[str, Any] = {
         "decision_id": decision.decision_id,
         "symbol": decision.symbol,
         "closed_at_ms": decision.closed_at_ms,
@@ -56,6 +77,9 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         "refused": [[*_order_row(order.intent), order.reason] for order in decision.refused],
         "hold_reason": decision.hold_reason,
     }
+    if decision.cancel:
+        row["cancel"] = [[wish.client_order_id, wish.reason] for wish in decision.cancel]
+    return row
 
 
 def _signal_row(signal: Signal) -> list[Any]:
@@ -65,4 +89,14 @@ def _signal_row(signal: Signal) -> list[Any]:
 
 
 def _order_row(intent: OrderIntent) -> list[Any]:
-    return [intent.client_order_id, intent.side.value, intent.quantity, intent.type.value, intent.leg.value]
+    """Id, side, quantity, type and leg; then price and expiry of a limit order, and whether it may fall back."""
+    row: list[Any] = [
+        intent.client_order_id,
+        intent.side.value,
+        intent.quantity,
+        intent.type.value,
+        intent.leg.value,
+    ]
+    if intent.type is OrderType.LIMIT:
+        row += [intent.limit_price, intent.expires_at_ms, intent.taker_fallback]
+    return row

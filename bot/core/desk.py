@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.core.account import Account
+from bot.core.decision import CancelWish
+from bot.core.entry import LIMIT_EXPIRED, fallback_intent
 from bot.core.market import Candle, Instrument
 from bot.core.orders import (
     EXIT_REASONS,
     Accepted,
+    Adopted,
     ExecutionReport,
     Fill,
     Funding,
@@ -25,7 +28,7 @@ from bot.core.signal import Direction, Signal, Strategy
 from bot.core.window import Window
 from bot.errors import EngineProtocolError
 
-_UNKNOWN, _MARKET = OrderState.UNKNOWN, OrderType.MARKET  # read on every bar
+_UNKNOWN, _MARKET, _LIMIT = OrderState.UNKNOWN, OrderType.MARKET, OrderType.LIMIT  # read on every bar
 
 
 @dataclass(slots=True)
@@ -60,9 +63,31 @@ class Desk:
         for record in self.orders.values():
             if record.state is _UNKNOWN:
                 return "order_unknown"
-            if record.intent.type is _MARKET:
+            if record.intent.type is _MARKET or record.intent.type is _LIMIT:
                 return "order_pending"
         return None
+
+    def cancel_resting(self, at_ms: int, reason: str) -> tuple[CancelWish, ...]:
+        """Wish that every entry that rests is canceled, or with ``LIMIT_EXPIRED`` each whose time is over.
+
+        What was wished before is left out, but for an expiry that another reason overtakes: then no market order takes
+        the place of the entry.
+        """
+        expiring = reason == LIMIT_EXPIRED
+        wished = (None,) if expiring else (None, LIMIT_EXPIRED)
+        resting = [
+            record
+            for record in self.orders.values()
+            if record.intent.type is _LIMIT
+            and record.cancel_reason in wished
+            and (not expiring or _is_over(record.intent, at_ms))
+        ]
+        for record in resting:
+            self.orders[record.intent.client_order_id] = replace(record, cancel_reason=reason)
+        return tuple(
+            CancelWish(record.intent.client_order_id, record.intent.symbol, at_ms, reason)
+            for record in resting
+        )
 
     def pending_entry_quantity(self) -> float:
         """Base units of entries sent and not yet filled."""
@@ -81,13 +106,16 @@ class Desk:
         if isinstance(report, Funding):
             account.apply_funding(report)
             return None
+        if isinstance(report, Adopted):
+            account.adopt(report)
+            return None
         order_id = report.client_order_id
         record = self.orders.get(order_id)
         if record is None:
             if not isinstance(report, Accepted) or report.intent is None:
                 raise EngineProtocolError(f"a report of order {order_id}, which is not open")
             held = account.position(report.symbol).quantity
-            self.orders[order_id] = _brought_to_life(report, report.intent, held)
+            self.orders[order_id] = self._brought_to_life(report, report.intent, held)
             return None
         after = record.after(report)
         trade = account.apply_fill(report, _exit_reason(record.intent)) if isinstance(report, Fill) else None
@@ -96,6 +124,20 @@ class Desk:
         else:
             del self.orders[order_id]
         return trade
+
+    def _brought_to_life(self, report: Accepted, intent: OrderIntent, held: float) -> OrderRecord:
+        """The record of an order that no review has seen.
+
+        A protective order must shrink what is held; any other must be what a resting entry falls back to.
+        """
+        order_id = report.client_order_id
+        named = (intent.client_order_id, intent.symbol) == (order_id, report.symbol)
+        if intent.reduce_only:
+            if not named or held * intent.side.sign >= 0:
+                raise EngineProtocolError(f"order {order_id} protects nothing that is held")
+        elif not named or not any(_falls_back_to(record, intent) for record in self.orders.values()):
+            raise EngineProtocolError(f"order {order_id} takes the place of no entry that rests")
+        return OrderRecord(intent, OrderState.ACCEPTED)
 
     def exit_intent(
         self, run_id: str, position: Position, closed_at_ms: int, leg: Leg, reason: str
@@ -130,12 +172,18 @@ class Desk:
         )
 
 
-def _brought_to_life(report: Accepted, intent: OrderIntent, held: float) -> OrderRecord:
-    """The record of a protective order; it must shrink what is held, for no review has seen it."""
-    named = (intent.client_order_id, intent.symbol) == (report.client_order_id, report.symbol)
-    if not named or not intent.reduce_only or held * intent.side.sign >= 0:
-        raise EngineProtocolError(f"order {report.client_order_id} protects nothing that is held")
-    return OrderRecord(intent, OrderState.ACCEPTED)
+def _is_over(intent: OrderIntent, at_ms: int) -> bool:
+    """Whether a limit order has waited long enough."""
+    return intent.expires_at_ms is not None and at_ms >= intent.expires_at_ms
+
+
+def _falls_back_to(record: OrderRecord, intent: OrderIntent) -> bool:
+    """Whether an entry that rests, and has not traded, may be replaced by this order."""
+    return (
+        record.intent.taker_fallback
+        and record.filled_quantity == 0.0
+        and fallback_intent(record.intent, intent.decided_at_ms) == intent
+    )
 
 
 def _exit_reason(intent: OrderIntent) -> str:

@@ -18,18 +18,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.core.account import Account
-from bot.core.decision import Decision
+from bot.core.decision import CancelWish, Decision
 from bot.core.desk import Desk
 from bot.core.engine_config import NO_PREDICTION, EngineConfig
+from bot.core.entry import LIMIT_EXPIRED
+from bot.core.entry_wish import EntryView, entry_wish
+from bot.core.limits import MarketFacts
 from bot.core.market import MINUTE_MS, Candle, InstrumentKind, Symbol
-from bot.core.orders import ApprovedOrder, ExecutionReport, Leg, OrderIntent, OrderRecord, RefusedOrder
+from bot.core.minute import next_minute
+from bot.core.orders import (
+    ApprovedOrder,
+    ExecutionReport,
+    Leg,
+    OrderIntent,
+    OrderRecord,
+    RefusedOrder,
+)
 from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
 from bot.core.records import order_from_json, order_to_json
 from bot.core.risk import RiskGate, Situation, StateChange
 from bot.core.signal import MarketView, Signal, Strategy
 from bot.core.situation import situation_of
-from bot.core.sizing import entry_quantity
 from bot.core.state import StateEvent
 from bot.core.window import Window
 from bot.errors import EngineProtocolError
@@ -60,10 +70,11 @@ class TradingEngine:
             )
             for symbol, rules in sorted(config.instruments.items())
         }
-        self._round_trip = config.costs.round_trip
+        self._round_trip = config.entry.round_trip(config.costs)
         self._max_age_ms = int(config.limits.max_prediction_age_seconds * 1000)
         self._batch: Sequence[Candle] = ()
         self._batch_ms = -1
+        self._facts: dict[Symbol, MarketFacts] = {}
         self._flatten = False
         self._state_changes: list[StateChange] = []
 
@@ -105,7 +116,7 @@ class TradingEngine:
         account = self.account.snapshot()
         orders = {symbol: dict(desk.orders) for symbol, desk in self._desks.items() if desk.orders}
         try:
-            return [
+            trades = [
                 trade
                 for report in reports
                 if (trade := self._desk(report.symbol).book(report, self.account)) is not None
@@ -115,6 +126,8 @@ class TradingEngine:
             for symbol, desk in self._desks.items():
                 desk.orders = orders.get(symbol, {})
             raise
+        self.risk.guards.on_settled(trades, reports)
+        return trades
 
     def _desk(self, symbol: Symbol) -> Desk:
         desk = self._desks.get(symbol)
@@ -145,18 +158,7 @@ class TradingEngine:
         """The open time of a batch; raises EngineProtocolError when it is not the next one."""
         if self._batch:
             raise EngineProtocolError("a batch before the last was decided on: decide first")
-        if not candles:
-            raise EngineProtocolError("a batch needs at least one candle")
-        opened = candles[0].opened_at_ms
-        if opened <= self._batch_ms:
-            raise EngineProtocolError(f"a batch of {opened} after one of {self._batch_ms}")
-        previous = ""
-        for candle in candles:
-            if candle.opened_at_ms != opened or candle.symbol <= previous:
-                raise EngineProtocolError("a batch holds the candles of one minute, by name of symbol")
-            previous = candle.symbol
-            self._desk(previous)
-        return opened
+        return next_minute(candles, self._batch_ms, self._desks)
 
     def warm(self, candles: Sequence[Candle]) -> None:
         """Show windows and strategies the candles of a minute before the first that is decided on.
@@ -173,7 +175,11 @@ class TradingEngine:
     # --- decide -------------------------------------------------------------------------------------------
 
     def decide(
-        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+        self,
+        predictions: Sequence[Prediction],
+        now_ms: int,
+        absent: str = NO_PREDICTION,
+        facts: Sequence[MarketFacts] = (),
     ) -> list[Decision]:
         """Decide on every candle observed, in the order of symbol names.
 
@@ -181,6 +187,7 @@ class TradingEngine:
             predictions: Made on these candles; those of other candles count as stale.
             now_ms: The exchange's time; a backtest passes the close of the candles.
             absent: Why there is no prediction of a symbol that has none.
+            facts: What else is known of the markets; an entry's guards look at it.
 
         Raises:
             EngineProtocolError: Nothing was observed.
@@ -188,6 +195,7 @@ class TradingEngine:
         if not self._batch:
             raise EngineProtocolError("decide needs candles: observe them first")
         by_symbol = {prediction.symbol: prediction for prediction in predictions}
+        self._facts = {one.symbol: one for one in facts}
         closed_at_ms = self._batch_ms + MINUTE_MS
         late = now_ms - closed_at_ms > self._max_age_ms
         decisions = [
@@ -207,22 +215,14 @@ class TradingEngine:
         symbol = candle.symbol
         desk = self._desks[symbol]
         if desk.orders and (waiting := desk.waiting()) is not None:
-            return Decision(symbol, closed_at_ms, prediction, None, (), (), waiting)
+            cancel = self._cancel_resting(desk, closed_at_ms)
+            return Decision(symbol, closed_at_ms, prediction, None, (), (), waiting, cancel)
         position = self.account.position(symbol)
         if self._flatten:
             if position.quantity == 0.0:
                 return Decision(symbol, closed_at_ms, prediction, None, (), (), "flattening")
             intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.FLATTEN, "flatten")
-            return self._reviewed(
-                desk,
-                candle,
-                prediction,
-                None,
-                intent,
-                situation_of(
-                    candle.symbol, candle.close, candle.closed_at_ms, self.equity, self.account, self._desks
-                ),
-            )
+            return self._reviewed(desk, candle, prediction, None, intent, self._situation(candle))
         if not desk.window.is_full:
             return Decision(symbol, closed_at_ms, prediction, None, (), (), "warming_up")
         if self.risk.reason == "starting":
@@ -248,9 +248,7 @@ class TradingEngine:
         closed_at_ms = candle.closed_at_ms
         if wanted_sign == held_sign:
             return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), signal.reason)
-        at = situation_of(
-            candle.symbol, candle.close, candle.closed_at_ms, self.equity, self.account, self._desks
-        )
+        at = self._situation(candle)
         if held_sign:
             intent = desk.exit_intent(self.config.run_id, position, closed_at_ms, Leg.EXIT, signal.reason)
         elif self.risk.size_factor == 0.0:
@@ -258,16 +256,8 @@ class TradingEngine:
         elif self.config.sizing.share(prediction.volatility) is None:
             return Decision(candle.symbol, closed_at_ms, prediction, signal, (), (), "volatility_unknown")
         else:
-            quantity = entry_quantity(
-                self.config.sizing,
-                equity=at.equity,
-                strength=min(max(signal.strength, 0.0), 1.0) * self.risk.size_factor,
-                price=candle.close,
-                room=self.risk.room(desk.instrument, at),
-                instrument=desk.instrument,
-                volatility=prediction.volatility,
-            )
-            intent = desk.entry_intent(self.config.run_id, candle.closed_at_ms, signal, quantity)
+            view = EntryView(candle, prediction, signal, self._facts.get(candle.symbol))
+            intent, at = entry_wish(self.config, self.risk, self._desks, self.account, view, at)
         return self._reviewed(desk, candle, prediction, signal, intent, at)
 
     def _reviewed(
@@ -293,6 +283,22 @@ class TradingEngine:
             )
         desk.orders[intent.client_order_id] = OrderRecord(intent)
         return Decision(candle.symbol, candle.closed_at_ms, prediction, signal, (verdict,), (), None)
+
+    def _situation(self, candle: Candle) -> Situation:
+        return situation_of(
+            candle.symbol, candle.close, candle.closed_at_ms, self.equity, self.account, self._desks
+        )
+
+    def _cancel_resting(self, desk: Desk, at_ms: int) -> tuple[CancelWish, ...]:
+        """An entry rests no longer than its time, nor than risk may be taken on."""
+        reason = LIMIT_EXPIRED
+        if self._flatten:
+            reason = "flatten"
+        elif not self.risk.may_open:
+            reason = self.risk.state.value
+        elif self.risk.size_factor == 0.0:
+            reason = self.risk.size_reason
+        return desk.cancel_resting(at_ms, reason)
 
     # --- commands and restarts ----------------------------------------------------------------------------
 
@@ -332,6 +338,12 @@ class TradingEngine:
                 desk.orders[intent.client_order_id] = OrderRecord(intent)
                 orders.append(verdict)
         return orders
+
+    def cancel_resting(self, at_ms: int) -> list[CancelWish]:
+        """After a command: what shall not rest until the next decision would cancel it; only between two batches."""
+        if self._batch:
+            raise EngineProtocolError("cancel between observe and decide")
+        return [wish for desk in self._desks.values() for wish in self._cancel_resting(desk, at_ms)]
 
     def set_size_factor(self, factor: float, reason: str) -> None:
         """Multiply the size of entries by 0 to 1 from the next decision on; see ``RiskGate.set_size_factor``."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bot.core.costs import Costs
+from bot.core.entry import EntryRule
 from bot.core.market import Instrument, Symbol
-from bot.core.matching import Costs
 from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
 
@@ -32,6 +33,7 @@ class EngineConfig:
         sizing: How large an entry is.
         starting_cash: Quote currency.
         window_minutes: Contiguous candles needed before a decision.
+        entry: How entries are sent.
     """
 
     run_id: str
@@ -41,3 +43,4 @@ class EngineConfig:
     sizing: SizingRule = field(default_factory=SizingRule)
     starting_cash: float = 10_000.0
     window_minutes: int = 60
+    entry: EntryRule = field(default_factory=EntryRule)

@@ -75,6 +75,14 @@ class Instrument:
         """Round a price to the nearest tick."""
         return _to_step(price, self.tick_size, round)
 
+    def floor_price(self, price: float) -> float:
+        """Round a price down to the tick."""
+        return _to_step(price, self.tick_size, math.floor)
+
+    def ceil_price(self, price: float) -> float:
+        """Round a price up to the tick."""
+        return _to_step(price, self.tick_size, math.ceil)
+
 
 def _to_step(value: float, step: float, rounding: Callable[[float], int]) -> float:
     """Snap ``value`` to a multiple of ``step``; a value within 1e-12 of itself of a multiple counts as on it."""

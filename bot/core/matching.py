@@ -7,15 +7,24 @@
    taken first. A bar that opens beyond a level fills it at the open. Both trade as market orders once reached.
 3. Prices of protective orders are on the tick, quantities on the lot step.
 4. A perpetual held over a funding time pays or receives it, before anything else of that bar.
+5. A limit order (an entry, post-only) decided on candle t rests from the open of t+1 on. If that open is at its
+   price or beyond, it is canceled. It fills when a bar goes through its price, not when it only gets there: at its
+   price, with the maker fee, at the bar's last millisecond. In that bar its stop counts and its target does not: the
+   high of a bar may be older than the fill. After its minutes, those without a candle counted, it is canceled. Where
+   it may fall back, a market order takes its place at the open at which it was canceled, by rule 1.
+6. A cancel decided on candle t comes before anything that the next bar does to the order.
 
-Order of events in a bar: funding, market orders in the order of submission, protective orders.
+Order of events in a bar: funding, market orders and what becomes of limit orders at the open in the order of
+submission, protective orders, limit orders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from bot.core.costs import FUNDING_INTERVAL_MS, Costs, FundingRates
+from bot.core.decision import CancelWish
+from bot.core.entry import LIMIT_EXPIRED, WOULD_CROSS, fallback_intent
 from bot.core.market import MINUTE_MS, Candle, Instrument, InstrumentKind, Symbol, quote_of
 from bot.core.orders import (
     Accepted,
@@ -30,73 +39,19 @@ from bot.core.orders import (
     OrderType,
     Rejected,
     Side,
+    protective_id,
 )
 from bot.core.position import Position, held_after
 from bot.core.risk import protective_orders
 
-FUNDING_INTERVAL_MS = 8 * 60 * MINUTE_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What trading costs, in basis points of the notional (1 bp = 0.01 %).
-
-    Attributes:
-        taker_fee_bps: Fee of a market order.
-        half_spread_bps: Half the distance between bid and ask.
-        slippage_bps: What a market order moves beyond that.
-        funding_rate: Per 8 hours, as a fraction, for a perpetual whose rates are not given.
-    """
-
-    taker_fee_bps: float = 4.0
-    half_spread_bps: float = 0.5
-    slippage_bps: float = 1.0
-    funding_rate: float = 0.0001
-
-    @property
-    def round_trip(self) -> float:
-        """Cost of entering and leaving at market, as a fraction of the notional."""
-        return 2 * (self.taker_fee_bps + self.half_spread_bps + self.slippage_bps) / 10_000
-
-    def market_price(self, side: Side, price: float) -> float:
-        """A price moved against us by half the spread plus slippage."""
-        return price * (1 + side.sign * (self.half_spread_bps + self.slippage_bps) / 10_000)
-
-    def fee(self, notional: float) -> float:
-        """The taker fee, quote currency."""
-        return notional * self.taker_fee_bps / 10_000
-
-
-@dataclass(slots=True)
-class FundingRates:
-    """Which rate is paid when.
-
-    Attributes:
-        constant: Rate per 8 hours, paid at 00:00, 08:00 and 16:00 UTC, where a symbol has no table.
-        tables: Per symbol: rate by payment time, which must be cut to the whole minute.
-    """
-
-    constant: float
-    tables: dict[Symbol, dict[int, float]] = field(default_factory=dict)
-
-    def between(self, symbol: Symbol, after_ms: int, until_ms: int) -> list[tuple[int, float]]:
-        """Payment times with after_ms < time <= until_ms, and their rates, in order."""
-        table = self.tables.get(symbol)
-        if table is not None:
-            next_ms = (after_ms // MINUTE_MS + 1) * MINUTE_MS
-            return [(at, table[at]) for at in range(next_ms, until_ms + 1, MINUTE_MS) if at in table]
-        first = after_ms // FUNDING_INTERVAL_MS + 1
-        last = until_ms // FUNDING_INTERVAL_MS
-        if first > last:  # nearly always
-            return []
-        return [(index * FUNDING_INTERVAL_MS, self.constant) for index in range(first, last + 1)]
+__all__ = ["FUNDING_INTERVAL_MS", "BarMatcher", "Costs", "FundingRates"]
 
 
 class BarMatcher:
     """An exchange reduced to closed bars: takes approved orders, gives reports.
 
-    It keeps market orders until the next bar, protective orders until one of them is reached or the position
-    is flat.
+    It keeps market orders until the next bar, limit orders until they fill or are canceled, protective orders until
+    one of them is reached or the position is flat.
     """
 
     def __init__(self, costs: Costs, instruments: Mapping[Symbol, Instrument], funding: FundingRates) -> None:
@@ -104,27 +59,36 @@ class BarMatcher:
         self.funding = funding
         self._instruments = dict(instruments)
         self._funded = {s for s, rules in instruments.items() if rules.kind is not InstrumentKind.SPOT}
-        self._market: dict[Symbol, list[OrderIntent]] = {}
+        self._waiting: dict[Symbol, list[OrderIntent]] = {}
+        self._canceling: dict[str, str] = {}
         self._protective: dict[Symbol, list[OrderIntent]] = {}
         self._held: dict[Symbol, float] = {}
         self._seen_ms: dict[Symbol, int] = {}
 
     def submit(self, order: ApprovedOrder) -> None:
-        """Take in a market order; it fills in the next bar of its symbol."""
-        self._market.setdefault(order.intent.symbol, []).append(order.intent)
+        """Take in an order: a market order fills in the next bar of its symbol, a limit order may."""
+        self._waiting.setdefault(order.intent.symbol, []).append(order.intent)
+
+    def cancel(self, wish: CancelWish) -> None:
+        """Cancel a limit order at the next open of its symbol; one that is not open any more stays as it is."""
+        if any(one.client_order_id == wish.client_order_id for one in self._waiting.get(wish.symbol, ())):
+            self._canceling[wish.client_order_id] = wish.reason
 
     def match(self, candle: Candle) -> list[ExecutionReport]:
         """What a bar does to the orders of its symbol, in the order in which it happens."""
         symbol = candle.symbol
-        if symbol not in self._market and symbol not in self._held:
+        if symbol not in self._waiting and symbol not in self._held:
             return []
         reports: list[ExecutionReport] = []
         if symbol in self._held and symbol in self._funded:
             self._pay_funding(candle, reports)
-        for intent in self._market.pop(symbol, ()):
-            self._at_open(intent, candle, reports)
+        resting = [
+            intent for intent in self._waiting.pop(symbol, ()) if self._at_open(intent, candle, reports)
+        ]
         if symbol in self._protective:
             self._within(candle, reports)
+        for intent in resting:
+            self._rested(intent, candle, reports)
         if symbol in self._held:
             self._seen_ms[symbol] = candle.opened_at_ms
         else:
@@ -136,21 +100,66 @@ class BarMatcher:
         for paid_at_ms, rate in self.funding.between(candle.symbol, seen, candle.opened_at_ms):
             reports.append(Funding(candle.symbol, rate, candle.open, paid_at_ms))
 
-    def _at_open(self, intent: OrderIntent, candle: Candle, reports: list[ExecutionReport]) -> None:
-        """Rule 1."""
+    def _at_open(self, intent: OrderIntent, candle: Candle, reports: list[ExecutionReport]) -> bool:
+        """Rules 1 and 6, and the beginning and end of 5; whether the order rests in this bar."""
+        if intent.type is _LIMIT:
+            return self._limit_at_open(intent, candle, reports)
         at_ms = candle.opened_at_ms
         identity = (intent.client_order_id, intent.symbol, at_ms)
         if intent.reduce_only:
             held = self._held.get(intent.symbol, 0.0)
             if held == 0.0:
                 reports.append(Rejected(*identity, "nothing to reduce"))
-                return
-            self._execute(intent, min(intent.quantity, abs(held)), candle.open, at_ms, reports)
+            else:
+                price = self.costs.market_price(intent.side, candle.open)
+                self._execute(intent, min(intent.quantity, abs(held)), price, at_ms, reports)
         elif at_ms != intent.decided_at_ms:
             reports.append(Canceled(*identity, "no candle followed the decision"))
         else:
-            fill = self._execute(intent, intent.quantity, candle.open, at_ms, reports)
+            price = self.costs.market_price(intent.side, candle.open)
+            fill = self._execute(intent, intent.quantity, price, at_ms, reports)
             self._protect(intent, fill, reports)
+        return False
+
+    def _limit_at_open(self, intent: OrderIntent, candle: Candle, reports: list[ExecutionReport]) -> bool:
+        """What the open of a bar does to a limit order; whether it rests in this bar."""
+        wished = self._canceling.pop(intent.client_order_id, LIMIT_EXPIRED)
+        at_ms = candle.opened_at_ms
+        if wished != LIMIT_EXPIRED:
+            reports.append(Canceled(intent.client_order_id, intent.symbol, at_ms, wished))
+        elif intent.expires_at_ms is not None and at_ms >= intent.expires_at_ms:
+            self._give_up(intent, candle, intent.expires_at_ms, LIMIT_EXPIRED, reports)
+        elif at_ms != intent.decided_at_ms:
+            return True
+        elif _price_beyond(intent, candle.open, strictly=False):
+            self._give_up(intent, candle, at_ms, WOULD_CROSS, reports)
+        else:
+            reports.append(Accepted(intent.client_order_id, intent.symbol, at_ms))
+            return True
+        return False
+
+    def _give_up(
+        self, limit: OrderIntent, candle: Candle, at_ms: int, reason: str, reports: list[ExecutionReport]
+    ) -> None:
+        """Cancel a limit order that has not filled; a market order takes its place where it may."""
+        canceled = Canceled(limit.client_order_id, limit.symbol, at_ms, reason)
+        if not limit.taker_fallback:
+            reports.append(canceled)
+            return
+        market = fallback_intent(limit, at_ms)
+        reports += (Accepted(market.client_order_id, market.symbol, at_ms, market), canceled)
+        self._at_open(market, candle, reports)
+
+    def _rested(self, intent: OrderIntent, candle: Candle, reports: list[ExecutionReport]) -> None:
+        """Rule 5: a bar goes through the price of a limit order, or the order rests on."""
+        extreme = candle.low if intent.side is Side.BUY else candle.high
+        if intent.limit_price is None or not _price_beyond(intent, extreme, strictly=True):
+            self._waiting.setdefault(intent.symbol, []).append(intent)
+            return
+        inside = candle.opened_at_ms + MINUTE_MS - 1
+        fill = self._execute(intent, intent.quantity, intent.limit_price, inside, reports)
+        self._protect(intent, fill, reports)
+        self._within(candle, reports, born_of=intent)
 
     def _protect(self, entry: OrderIntent, fill: Fill, reports: list[ExecutionReport]) -> None:
         """Rule 2, first sentence."""
@@ -166,17 +175,25 @@ class BarMatcher:
         book.append(intent)
         book.sort(key=_is_target)
 
-    def _within(self, candle: Candle, reports: list[ExecutionReport]) -> None:
-        """Rule 2: stops before targets, a gap at the open."""
+    def _within(
+        self, candle: Candle, reports: list[ExecutionReport], born_of: OrderIntent | None = None
+    ) -> None:
+        """Rule 2: stops before targets, a gap at the open; of a limit order's own bar only its stop."""
         for intent in self._protective.get(candle.symbol, ()):
-            price = _reached(intent, candle)
-            if price is not None:
+            if born_of is not None and intent.client_order_id != protective_id(
+                born_of.client_order_id, Leg.STOP
+            ):
+                continue
+            base = _reached(intent, candle)
+            if base is not None:
                 held = abs(self._held[candle.symbol])
                 inside = candle.opened_at_ms + MINUTE_MS - 1
+                price = self.costs.market_price(intent.side, base)
                 self._execute(intent, min(intent.quantity, held), price, inside, reports)
                 if candle.symbol in self._held:
                     self._retire(intent, inside, reports)
-                    self._within(candle, reports)
+                    if born_of is None:
+                        self._within(candle, reports)
                 return
 
     def _retire(self, done: OrderIntent, at_ms: int, reports: list[ExecutionReport]) -> None:
@@ -192,10 +209,10 @@ class BarMatcher:
         )
 
     def _execute(
-        self, intent: OrderIntent, quantity: float, base: float, at_ms: int, reports: list[ExecutionReport]
+        self, intent: OrderIntent, quantity: float, price: float, at_ms: int, reports: list[ExecutionReport]
     ) -> Fill:
         """Fill an order, and cancel what protected a position that is now flat."""
-        price = self.costs.market_price(intent.side, base)
+        notional = quantity * price
         fill = Fill(
             trade_id=f"{intent.client_order_id}-1",
             client_order_id=intent.client_order_id,
@@ -203,7 +220,7 @@ class BarMatcher:
             side=intent.side,
             quantity=quantity,
             price=price,
-            fee=self.costs.fee(quantity * price),
+            fee=self.costs.maker_fee(notional) if intent.type is _LIMIT else self.costs.fee(notional),
             fee_asset=quote_of(intent.symbol),
             filled_at_ms=at_ms,
         )
@@ -232,19 +249,32 @@ class BarMatcher:
             positions: What is held.
             seen_ms: Open time of the last candle matched, per symbol held.
         """
-        self._market.clear()
+        self._waiting.clear()
+        self._canceling.clear()
         self._protective.clear()
         for record in orders:
             intent = record.intent
-            if intent.type is OrderType.MARKET:
-                self._market.setdefault(intent.symbol, []).append(intent)
+            if intent.type is OrderType.MARKET or intent.type is _LIMIT:
+                self._waiting.setdefault(intent.symbol, []).append(intent)
             else:
                 self._rest(intent)
+            if record.cancel_reason is not None:
+                self._canceling[intent.client_order_id] = record.cancel_reason
         self._held = {position.symbol: position.quantity for position in positions}
         self._seen_ms = {symbol: seen_ms[symbol] for symbol in self._held}
 
 
-_SELL, _STOP = Side.SELL, Leg.STOP  # read on every bar of a position
+_SELL, _STOP, _LIMIT = Side.SELL, Leg.STOP, OrderType.LIMIT  # read on every bar of a position
+
+
+def _price_beyond(limit: OrderIntent, price: float, *, strictly: bool) -> bool:
+    """Whether a price is on the far side of a limit order's, or just at it where that is enough."""
+    level = limit.limit_price
+    if level is None:
+        return False
+    if price == level:
+        return not strictly
+    return (price < level) == (limit.side is not _SELL)
 
 
 def _is_target(intent: OrderIntent) -> bool:

@@ -159,7 +159,8 @@ class Accepted:
     symbol: Symbol
     at_ms: int
     intent: OrderIntent | None = None
-    """The protective order that a fill brought to life; None for an order that the engine sent itself."""
+    """An order that the engine has not sent itself: a protective one, or the market order that takes the place of a
+    limit entry, which is told of before that one's ``Canceled``. Else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +222,41 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """A funding time passed while a perpetual was held: longs pay ``rate`` times notional, shorts receive."""
+    """A funding time passed while a perpetual was held: longs pay ``rate`` times notional, shorts receive.
+
+    Attributes:
+        symbol: The market.
+        rate: As a fraction; 0 where the exchange only said what was paid.
+        mark_price: Of the notional; 0 likewise.
+        paid_at_ms: The funding time.
+        paid: What the exchange booked, quote currency (negative: received); None to work it out.
+    """
 
     symbol: Symbol
     rate: float
     mark_price: float
     paid_at_ms: int
+    paid: float | None = None
 
 
-ExecutionReport: TypeAlias = Accepted | Rejected | Canceled | Unknown | Fill | Funding
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A position that was none of ours is taken as ours from here on, by setting; no money moves.
+
+    Attributes:
+        symbol: The market.
+        quantity: Signed base units.
+        price: What it was entered at, quote per base unit.
+        at_ms: When.
+    """
+
+    symbol: Symbol
+    quantity: float
+    price: float
+    at_ms: int
+
+
+ExecutionReport: TypeAlias = Accepted | Rejected | Canceled | Unknown | Fill | Funding | Adopted
 
 
 class OrderState(str, Enum):
@@ -270,11 +297,19 @@ _EVENTS = {Accepted: "accepted", Canceled: "canceled", Rejected: "rejected", Unk
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order and how far it has come."""
+    """An order and how far it has come.
+
+    Attributes:
+        intent: What was asked for.
+        state: Where it stands.
+        filled_quantity: Base units executed so far.
+        cancel_reason: Why it is to be canceled, once that was wished for.
+    """
 
     intent: OrderIntent
     state: OrderState = OrderState.SENT
     filled_quantity: float = 0.0
+    cancel_reason: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -307,7 +342,7 @@ class OrderRecord:
             raise EngineProtocolError(
                 f"order {self.intent.client_order_id} is {self.state.value}: it can't become {event}"
             )
-        return OrderRecord(self.intent, state, filled)
+        return OrderRecord(self.intent, state, filled, self.cancel_reason)
 
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -337,6 +372,12 @@ def client_order_id(run_id: str, symbol: Symbol, closed_at_ms: int, leg: Leg) ->
     return f"{run_id}{_symbol_code(symbol)}{_base36(closed_at_ms // MINUTE_MS)}{leg.value}"
 
 
-def protective_id(entry_id: str, leg: Leg) -> str:
-    """The id of a protective order: its entry's id with the last letter changed."""
-    return entry_id[:-1] + leg.value
+def protective_id(entry_id: str, leg: Leg, generation: int = 0) -> str:
+    """The id of an order that follows from an entry: the entry's id with the last letter changed.
+
+    Args:
+        entry_id: The entry.
+        leg: What the order is for.
+        generation: How many of this kind there were before; appended from the second on.
+    """
+    return entry_id[:-1] + leg.value + (_base36(generation) if generation else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bot.core.market import Symbol
-from bot.core.orders import Fill
+from bot.core.orders import Adopted, Fill
 
 
 class Trade(NamedTuple):
@@ -64,6 +64,17 @@ class Position(NamedTuple):
     def with_funding(self, paid: float) -> Position:
         """The position after a funding payment (negative: received)."""
         return self._replace(funding=self.funding + paid)
+
+
+def adopted_position(adopted: Adopted) -> Position:
+    """A position that was there before us, as if entered at its price when it was adopted."""
+    return Position(
+        adopted.symbol,
+        adopted.quantity,
+        adopted.price,
+        adopted.at_ms,
+        abs(adopted.quantity),
+    )
 
 
 def held_after(held: float, signed: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.core.orders import (
     Accepted,
+    Adopted,
     Canceled,
     ExecutionReport,
     Fill,
@@ -28,6 +29,7 @@ _REPORTS: dict[str, type[Any]] = {
     "unknown": Unknown,
     "fill": Fill,
     "funding": Funding,
+    "adopted": Adopted,
 }
 _REPORT_NAMES = {kind: name for name, kind in _REPORTS.items()}
 
@@ -78,12 +80,18 @@ def order_to_json(record: OrderRecord) -> dict[str, Any]:
         "intent": intent_to_json(record.intent),
         "state": record.state.value,
         "filled_quantity": record.filled_quantity,
+        "cancel_reason": record.cancel_reason,
     }
 
 
 def order_from_json(row: dict[str, Any]) -> OrderRecord:
     """The record that ``order_to_json`` wrote."""
-    return OrderRecord(intent_from_json(row["intent"]), OrderState(row["state"]), row["filled_quantity"])
+    return OrderRecord(
+        intent_from_json(row["intent"]),
+        OrderState(row["state"]),
+        row["filled_quantity"],
+        row.get("cancel_reason"),  # older journals have none
+    )
 
 
 def report_to_json(report: ExecutionReport) -> dict[str, Any]:
@@ -93,6 +101,8 @@ def report_to_json(report: ExecutionReport) -> dict[str, Any]:
         row[name] = getattr(report, name)
     if isinstance(report, Fill):
         row["side"] = report.side.value
+    if isinstance(report, Funding) and report.paid is None:
+        del row["paid"]  # worked out from rate and price: a row as it always was
     if isinstance(report, Accepted):
         row["intent"] = None if report.intent is None else intent_to_json(report.intent)
     return row

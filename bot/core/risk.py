@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from bot.core.guards import Guards, entry_room
+from bot.core.limits import RiskLimits, Situation
 from bot.core.market import DAY_MS, MINUTE_MS, Instrument, InstrumentKind
 from bot.core.orders import (
     APPROVAL_SEAL,
@@ -24,60 +25,21 @@ from bot.core.orders import (
     Side,
     protective_id,
 )
+from bot.core.position import Position
 from bot.core.state import StateEvent, TradingState, next_state
 from bot.errors import EngineProtocolError
 
+__all__ = [
+    "SPOT_CASH_SHARE",
+    "RiskGate",
+    "RiskLimits",
+    "Situation",
+    "StateChange",
+    "protective_orders",
+]
+
 SPOT_CASH_SHARE = 0.99
 """Share of spot cash that may be committed: the rest covers fees and a fill above the close."""
-
-
-@dataclass(frozen=True, slots=True)
-class RiskLimits:
-    """What the account may never exceed.
-
-    Attributes:
-        max_symbol_notional_fraction: Notional in one symbol, as a fraction of equity.
-        max_total_notional_fraction: Notional in all symbols together, as a fraction of equity.
-        max_symbol_notional: The same in quote currency; None leaves only the fraction.
-        max_total_notional: The same in quote currency; None leaves only the fraction.
-        max_daily_loss_fraction: Loss since 00:00 UTC, of the equity then; beyond it REDUCING until the next day.
-        max_drawdown_fraction: Fall from the highest equity; beyond it HALTED until a person resumes.
-        max_orders_per_minute: Orders decided within one minute; further entries are refused.
-        max_prediction_age_seconds: A candle older than this is not traded on.
-    """
-
-    max_symbol_notional_fraction: float = 0.25
-    max_total_notional_fraction: float = 1.0
-    max_symbol_notional: float | None = None
-    max_total_notional: float | None = None
-    max_daily_loss_fraction: float = 0.03
-    max_drawdown_fraction: float = 0.15
-    max_orders_per_minute: int = 20
-    max_prediction_age_seconds: float = 90.0
-
-
-class Situation(NamedTuple):
-    """The account as the review sees it; money in quote currency at the close decided on.
-
-    Attributes:
-        closed_at_ms: Candle time of the decision.
-        price: Close of the symbol.
-        equity: Account equity.
-        cash: Wallet balance or unspent money.
-        held: Signed quantity held of the symbol.
-        symbol_notional: Of the symbol: held plus entries not yet filled.
-        total_notional: Of all symbols: held plus entries not yet filled.
-        pending_notional: Of all symbols: entries not yet filled.
-    """
-
-    closed_at_ms: int
-    price: float
-    equity: float
-    cash: float
-    held: float
-    symbol_notional: float
-    total_notional: float
-    pending_notional: float
 
 
 class StateChange(NamedTuple):
@@ -100,6 +62,7 @@ class RiskGate:
         day_start_equity: Equity at 00:00 UTC.
         size_factor: What the size of entries is multiplied by; 0 opens nothing.
         size_reason: Why it is below 1.
+        guards: What is remembered of trades and funding.
     """
 
     def __init__(self, limits: RiskLimits, starting_equity: float) -> None:
@@ -109,6 +72,7 @@ class RiskGate:
         self.peak_equity = starting_equity
         self.day_start_equity = starting_equity
         self.size_factor, self.size_reason = 1.0, ""
+        self.guards = Guards(limits)
         self._day = -1
         self._recent: deque[int] = deque()
 
@@ -138,7 +102,7 @@ class RiskGate:
     def on_event(self, event: StateEvent, at_ms: int, *, equity: float | None = None) -> list[StateChange]:
         """Let an event act on the state.
 
-        A resume that ends something also starts drawdown and daily loss over at ``equity``. A person's pause
+        A resume that ends something also starts drawdown, daily loss and losing streak over at ``equity``. A person's pause
         while the day's loss reduces makes it the person's: the next day does not end it.
         """
         after = next_state(self.state, event, reason=self.reason)
@@ -149,6 +113,7 @@ class RiskGate:
         if event is StateEvent.RESUME and equity is not None:
             self.peak_equity = equity
             self.day_start_equity = equity
+            self.guards.start_over()
         change = StateChange(self.state, after, event.value, at_ms)
         self.state, self.reason = after, event.value
         return [change]
@@ -180,6 +145,12 @@ class RiskGate:
         if instrument.kind is InstrumentKind.SPOT:
             room = min(room, at.cash * SPOT_CASH_SHARE - at.pending_notional)
         return max(room, 0.0)
+
+    def entry_room(
+        self, instrument: Instrument, at: Situation, side: Side, protection: Protection | None
+    ) -> float:
+        """Notional that limits and guards leave for a new entry on one side, quote currency."""
+        return min(self.room(instrument, at), entry_room(self.limits, at, side, protection))
 
     def review(
         self, intent: OrderIntent, instrument: Instrument, at: Situation
@@ -221,6 +192,8 @@ class RiskGate:
             return "below_min_notional"
         if not notional <= self.room(instrument, at) * (1 + 1e-12):
             return "over_notional_limit"
+        if (reason := self.guards.fault(intent, notional, at)) is not None:
+            return reason
         while self._recent and self._recent[0] <= at.closed_at_ms - MINUTE_MS:
             self._recent.popleft()
         if len(self._recent) >= self.limits.max_orders_per_minute:
@@ -237,6 +210,7 @@ class RiskGate:
             "day": self._day,
             "recent": list(self._recent),
             "size": [self.size_factor, self.size_reason],
+            "guards": self.guards.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -248,6 +222,7 @@ class RiskGate:
         self._day = state["day"]
         self._recent = deque(state["recent"])
         self.size_factor, self.size_reason = state.get("size", (1.0, ""))  # older journals have none
+        self.guards.restore(state.get("guards", {}))  # nor these
 
 
 def _protects(protection: Protection) -> bool:
@@ -256,12 +231,20 @@ def _protects(protection: Protection) -> bool:
 
 
 def protective_orders(
-    entry: OrderIntent, fill: Fill, instrument: Instrument
+    entry: OrderIntent, fill: Fill, instrument: Instrument, generation: int = 0
 ) -> tuple[ApprovedOrder, ApprovedOrder]:
     """The stop-loss and take-profit that an entry's fill brings to life, approved since they only reduce.
 
-    The stop is rounded to the tick, so is the target. Raises EngineProtocolError for an entry without
-    protection.
+    The stop is rounded to the tick, so is the target.
+
+    Args:
+        entry: With its protection.
+        fill: What is held of it: side, quantity and (average) price.
+        instrument: For the tick.
+        generation: How often the orders were replaced, since more was filled; part of their ids.
+
+    Raises:
+        EngineProtocolError: An entry without protection.
     """
     if entry.protection is None:
         raise EngineProtocolError(f"entry {entry.client_order_id} carries no protection")
@@ -271,15 +254,17 @@ def protective_orders(
         (Leg.TAKE_PROFIT, OrderType.TAKE_PROFIT, sign * entry.protection.take_profit_fraction),
     )
     stop, target = (
-        _reduction(entry, fill, leg, kind, instrument.round_price(fill.price * (1 + distance)))
+        _reduction(entry, fill, leg, kind, instrument.round_price(fill.price * (1 + distance)), generation)
         for leg, kind, distance in levels
     )
     return stop, target
 
 
-def _reduction(entry: OrderIntent, fill: Fill, leg: Leg, kind: OrderType, price: float) -> ApprovedOrder:
+def _reduction(
+    entry: OrderIntent, fill: Fill, leg: Leg, kind: OrderType, price: float, generation: int
+) -> ApprovedOrder:
     intent = OrderIntent(
-        client_order_id=protective_id(entry.client_order_id, leg),
+        client_order_id=protective_id(entry.client_order_id, leg, generation),
         symbol=entry.symbol,
         side=fill.side.opposite,
         quantity=fill.quantity,
@@ -288,6 +273,37 @@ def _reduction(entry: OrderIntent, fill: Fill, leg: Leg, kind: OrderType, price:
         decided_at_ms=entry.decided_at_ms,
         reason=leg.name.lower(),
         stop_price=price,
+        reduce_only=True,
+    )
+    return ApprovedOrder(intent, seal=APPROVAL_SEAL)
+
+
+def emergency_exit(
+    entry_id: str, position: Position, now_ms: int, attempt: int, reason: str = "emergency_exit"
+) -> ApprovedOrder:
+    """The market order that closes what is held since its stop can't be relied on; approved since it only reduces.
+
+    Args:
+        entry_id: Of the entry that is held; the id is made of it and the attempt.
+        position: What is held.
+        now_ms: Counts as the time of the decision.
+        attempt: How many such orders there were before.
+        reason: A stable word in snake case.
+
+    Raises:
+        EngineProtocolError: Nothing is held.
+    """
+    if position.is_flat:
+        raise EngineProtocolError(f"nothing is held of {position.symbol}: there is no emergency")
+    intent = OrderIntent(
+        client_order_id=protective_id(entry_id, Leg.EXIT, attempt + 1),
+        symbol=position.symbol,
+        side=Side.SELL if position.quantity > 0 else Side.BUY,
+        quantity=abs(position.quantity),
+        type=OrderType.MARKET,
+        leg=Leg.EXIT,
+        decided_at_ms=now_ms,
+        reason=reason,
         reduce_only=True,
     )
     return ApprovedOrder(intent, seal=APPROVAL_SEAL)

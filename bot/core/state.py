@@ -2,7 +2,7 @@
 
 ::
 
-    state       warmed    loss_limit  new_day   drawdown  pause     halt     resume
+    state       warmed    loss_limit  new_day   drawdown  pause     halt**   resume
     WARMING_UP  TRADING   REDUCING    same      HALTED    REDUCING  HALTED   same
     TRADING     same      REDUCING    same      HALTED    REDUCING  HALTED   same
     REDUCING    same      same        TRADING*  HALTED    same      HALTED   TRADING
@@ -10,6 +10,8 @@
 
     * only when it was the day's loss that reduced, not a person's pause. A pause while the day's loss reduces makes
       it the person's.
+    ** by a person, by a watchdog (the bot can't trust its own eyes or hands), or by a reconciliation that is in doubt
+       about what the exchange holds.
 
 WARMING_UP, REDUCING and HALTED take no new risk; exits and protective orders work in all four. REDUCING ends by
 itself or by ``resume``; HALTED ends only by a person's ``resume``. The state survives a restart.
@@ -39,6 +41,8 @@ class StateEvent(str, Enum):
     DRAWDOWN = "drawdown_limit"
     PAUSE = "pause"
     HALT = "halt"
+    WATCHDOG = "watchdog"
+    RECONCILIATION = "reconciliation"
     RESUME = "resume"
 
 
@@ -49,14 +53,12 @@ TRANSITIONS: Final[dict[tuple[TradingState, StateEvent], TradingState]] = {
     (_W, _E.LOSS_LIMIT): _R,
     (_W, _E.DRAWDOWN): _H,
     (_W, _E.PAUSE): _R,
-    (_W, _E.HALT): _H,
+    **{(state, event): _H for state in (_W, _T, _R) for event in (_E.HALT, _E.WATCHDOG, _E.RECONCILIATION)},
     (_T, _E.LOSS_LIMIT): _R,
     (_T, _E.DRAWDOWN): _H,
     (_T, _E.PAUSE): _R,
-    (_T, _E.HALT): _H,
     (_R, _E.NEW_DAY): _T,
     (_R, _E.DRAWDOWN): _H,
-    (_R, _E.HALT): _H,
     (_R, _E.RESUME): _T,
     (_H, _E.RESUME): _T,
 }

@@ -207,6 +207,7 @@ class VenueState:
         fundings: Funding payments since the cursors.
         positions: Signed base units by symbol; of spot what is owned of the base currency, locked or not.
         wallet: Quote currency: wallet balance of perpetuals, free and locked of spot.
+        entry_prices: Average entry prices by symbol, of positions where the exchange tells them.
     """
 
     at_ms: int
@@ -215,6 +216,7 @@ class VenueState:
     fundings: tuple[FundingSeen, ...]
     positions: Mapping[Symbol, float]
     wallet: float
+    entry_prices: Mapping[Symbol, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

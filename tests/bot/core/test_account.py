@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.core.account import Account
 from bot.core.market import Symbol
-from bot.core.orders import Fill, Funding, Leg, Side
+from bot.core.orders import Adopted, Fill, Funding, Leg, Side
 from bot.errors import EngineProtocolError
 from tests.core_builders import PERPETUAL, SPOT, fill_of, instrument, order
 
@@ -187,3 +187,52 @@ def test_the_total_notional_adds_longs_and_shorts() -> None:
     account.mark(PERPETUAL, 90.0)
     assert account.total_notional() == 280.0
     assert account.total_notional() == account.notional(SPOT) + account.notional(PERPETUAL)
+
+
+def test_what_an_exchange_says_it_booked_as_funding_is_booked_exactly() -> None:
+    """Not worked out again, and also where nothing is held any more."""
+    account = new_account(1000.0)
+    account.apply_fill(fill(PERPETUAL, 1000, 10_000), "")
+    cash = account.cash
+    assert account.apply_funding(Funding(PERPETUAL, 0.0, 0.0, 8, 0.125)) == 0.125
+    assert (account.cash, account.position(PERPETUAL).funding) == (cash - 0.125, 0.125)
+    account.apply_fill(fill(PERPETUAL, -1000, 10_000), "")
+    cash = account.cash
+    account.apply_funding(Funding(PERPETUAL, 0.0, 0.0, 9, -0.5))
+    assert (account.cash, account.funding_paid) == (cash + 0.5, -0.375)
+    assert account.position(PERPETUAL).is_flat
+
+
+def test_an_adopted_position_is_held_and_moves_no_money() -> None:
+    """At the price that it was entered at; closing it realizes the difference."""
+    account = new_account(1000.0)
+    account.adopt(Adopted(PERPETUAL, -2.0, 100.0, 5))
+    assert (account.cash, account.position(PERPETUAL).quantity) == (1000.0, -2.0)
+    trade = account.apply_fill(fill(PERPETUAL, 2000, 9000), "exit")
+    assert trade is not None
+    assert (trade.entry_price, trade.exit_price) == (100.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Adopted(PERPETUAL, 0.0, 100.0, 5),
+        Adopted(PERPETUAL, 1.0, 0.0, 5),
+        Adopted(SPOT, -1.0, 100.0, 5),
+        Adopted("X/USDT", 1.0, 100.0, 5),
+    ],
+)
+def test_what_cannot_be_held_cannot_be_adopted(wrong: Adopted) -> None:
+    """Nothing, without a price, short on spot, or in a symbol that is not ours."""
+    account = new_account()
+    with pytest.raises(EngineProtocolError, match="adopted"):
+        account.adopt(wrong)
+    assert not account.has_positions
+
+
+def test_a_position_cannot_be_adopted_beside_one_that_is_held() -> None:
+    """What is ours already has its own history."""
+    account = new_account()
+    account.adopt(Adopted(PERPETUAL, 1.0, 100.0, 5))
+    with pytest.raises(EngineProtocolError, match="one is held"):
+        account.adopt(Adopted(PERPETUAL, 1.0, 100.0, 5))

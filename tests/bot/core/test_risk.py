@@ -16,7 +16,7 @@ from bot.core.orders import ApprovedOrder, Leg, OrderIntent, OrderType, Protecti
 from bot.core.risk import SPOT_CASH_SHARE, RiskGate, RiskLimits, Situation, StateChange, protective_orders
 from bot.core.state import StateEvent, TradingState
 from bot.errors import EngineProtocolError
-from tests.core_builders import MIDNIGHT, PERPETUAL, SPOT, at, fill_of, instrument, order
+from tests.core_builders import MIDNIGHT, PERPETUAL, PROTECTION, SPOT, at, fill_of, instrument, order
 
 W, T, R, H = TradingState.WARMING_UP, TradingState.TRADING, TradingState.REDUCING, TradingState.HALTED
 CALM = Situation(at(0), 100.0, 10_000.0, 10_000.0, 0.0, 0.0, 0.0, 0.0)
@@ -153,9 +153,12 @@ def test_what_is_cut_to_the_room_is_not_over_it(
     """Cutting the room to lots never gives a quantity that the review then finds too large."""
     rules = replace(instrument(), lot_step=10.0**-digits, min_quantity=0.0, min_notional=0.0)
     room = lots * rules.lot_step * price
-    gate = trading_gate(RiskLimits(max_symbol_notional_fraction=room, max_total_notional_fraction=room))
+    limits = RiskLimits(
+        max_symbol_notional_fraction=room, max_total_notional_fraction=room, max_trade_risk_fraction=None
+    )
+    gate = trading_gate(limits)
     situation = CALM._replace(price=price, equity=1.0)
-    quantity = rules.cut_quantity(gate.room(rules, situation) / price)
+    quantity = rules.cut_quantity(gate.entry_room(rules, situation, Side.BUY, PROTECTION) / price)
     assert isinstance(gate.review(order(quantity=quantity), rules, situation), ApprovedOrder)
 
 

@@ -11,13 +11,23 @@ from bot.core.state import StateEvent, TradingState, next_state
 W, T, R, H = TradingState.WARMING_UP, TradingState.TRADING, TradingState.REDUCING, TradingState.HALTED
 E = StateEvent
 TABLE = {
-    #     warmed  loss  new_day  drawdown  pause  halt  resume
-    W: (T, R, W, H, R, H, W),
-    T: (T, R, T, H, R, H, T),
-    R: (R, R, T, H, R, H, T),
-    H: (H, H, H, H, H, H, T),
+    #     warmed  loss  new_day  drawdown  pause  halt  resume  watchdog  reconciliation
+    W: (T, R, W, H, R, H, W, H, H),
+    T: (T, R, T, H, R, H, T, H, H),
+    R: (R, R, T, H, R, H, T, H, H),
+    H: (H, H, H, H, H, H, T, H, H),
 }
-COLUMNS = (E.WARMED, E.LOSS_LIMIT, E.NEW_DAY, E.DRAWDOWN, E.PAUSE, E.HALT, E.RESUME)
+COLUMNS = (
+    E.WARMED,
+    E.LOSS_LIMIT,
+    E.NEW_DAY,
+    E.DRAWDOWN,
+    E.PAUSE,
+    E.HALT,
+    E.RESUME,
+    E.WATCHDOG,
+    E.RECONCILIATION,
+)
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(TradingState, StateEvent)))
