@@ -193,6 +193,30 @@ class SimControl:
         """Let the simulated clock go on."""
         return await self._call("POST", "resume")
 
+    async def truth(self) -> dict[str, Any]:
+        """The account as the exchange knows it: ``orders``, ``trades``, ``positions``, ``balances``, ``income``."""
+        return await self._call("GET", "truth")
+
+    async def trade(self, symbol: str, side: str, quantity: float) -> dict[str, Any]:
+        """Let a stranger with a key to the same account trade at market: exchange id, ``BUY`` or ``SELL``, base units."""
+        return await self._call("POST", "trade", {"symbol": symbol, "side": side, "quantity": quantity})
+
+    async def expire_listen_key(self) -> dict[str, Any]:
+        """End what the private streams are listened to by; their clients are told."""
+        return await self._call("POST", "expire_listen_key")
+
+    async def drop_user_streams(self) -> dict[str, Any]:
+        """Cut every private stream."""
+        return await self._call("POST", "drop_user_streams")
+
+    async def faults(self) -> dict[str, Any]:
+        """The fault plan that runs, and by fault how often it fitted and acted: ``plan``, ``counts``."""
+        return await self._call("GET", "faults")
+
+    async def replace_faults(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Let the exchange go on with another fault plan, its counts at zero; raises ConfigError if it is wrong."""
+        return await self._call("POST", "faults", dict(plan))
+
     async def _call(self, method: str, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         session = self._exchange.session
         if session is None or session.closed:

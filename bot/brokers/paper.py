@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bot.core.decision import CancelWish
 from bot.core.market import Candle, Instrument, Symbol
 from bot.core.matching import BarMatcher, Costs, FundingRates
-from bot.core.orders import ApprovedOrder, CancelWish, ExecutionReport, OrderRecord
+from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
 from bot.core.position import Position
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bot.brokers.paper import PaperBroker
+from bot.core.decision import CancelWish
+from bot.core.entry import EntryRule, EntryStyle
 from bot.core.matching import Costs, FundingRates
-from bot.core.orders import Accepted, Fill, Leg, OrderRecord, OrderState
+from bot.core.orders import Accepted, Canceled, Fill, Leg, OrderRecord, OrderState
 from bot.core.position import Position
 from tests.core_builders import PERPETUAL, approved, at, candle, instrument, order
 
@@ -42,3 +44,16 @@ def test_a_broker_recovered_from_the_journal_goes_on_like_the_one_that_died() ->
     falling = candle(2, 100.0, low=50.0)
     assert second.on_candles([falling]) == first.on_candles([falling])
     assert records[0].intent.leg is Leg.STOP
+
+
+def test_a_resting_entry_is_canceled_before_the_next_bar() -> None:
+    """A wish to cancel reaches the book: the bar that would have filled it finds nothing."""
+    paper = broker()
+    rule = EntryRule(EntryStyle.MAKER, 5)
+    entry = rule.applied(order(minute=1), 100.0, Costs(), instrument())
+    paper.submit([approved(entry)])
+    paper.on_candles([candle(1)])
+    paper.cancel([CancelWish(entry.client_order_id, PERPETUAL, at(2), "halted")])
+    assert paper.on_candles([candle(2, low=50.0)]) == [
+        Canceled(entry.client_order_id, PERPETUAL, at(2), "halted")
+    ]

@@ -1,0 +1,42 @@
+"""Replies looked at before ccxt reads them.
+
+ccxt makes an empty list of a page of HTML, and leaves out the rows of a list that it cannot read: an account with open
+orders would look like one without. So every reply must be JSON, and where rows are asked for a list of structures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from bot.errors import DataError
+from bot.exchange_client import Exchange
+
+
+def guard_replies(exchange: Exchange, list_paths: AbstractSet[str]) -> None:
+    """Have this instance raise DataError for a reply that is not of its form; ``list_paths`` are answered with rows."""
+    ask = exchange.request
+
+    async def request(
+        path: str,
+        api: Any = "public",
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Any:
+        reply = await ask(path, api, method, params or {}, config=config or {})
+        rows = method == "GET" and path in list_paths
+        if rows and not (isinstance(reply, list) and all(isinstance(row, dict) for row in reply)):
+            raise DataError(f"{method} {path} was not answered with rows but with {_form(reply)}")
+        if not rows and not isinstance(reply, (dict, list)):
+            raise DataError(f"{method} {path} was not answered with JSON but with {_form(reply)}")
+        return reply
+
+    exchange.request = request
+
+
+def _form(reply: Any) -> str:
+    if isinstance(reply, list):
+        return f"a list of {', '.join(sorted({type(row).__name__ for row in reply}))}"
+    return f"a text that begins {reply[:40]!r}" if isinstance(reply, str) else type(reply).__name__

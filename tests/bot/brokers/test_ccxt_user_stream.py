@@ -1,0 +1,376 @@
+"""The user stream over real sockets, and every way in which it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.brokers.gateway_timing import GatewayTiming
+from bot.core.venue import (
+    OrderSeen,
+    PlaceOrder,
+    StreamLost,
+    StreamRestored,
+    TradeSeen,
+    VenueEvent,
+    VenueStatus,
+)
+from bot.simexchange.config import Market
+from tests.feed_rig import stray_tasks
+from tests.offline_exchange import PERPETUAL, SPOT, intent, order_reply
+from tests.scripted_venue import KEY, LISTEN_KEY, NOW_MS, SECRET, Bench, ScriptedVenue, bench, page, refusal
+
+QUICK = GatewayTiming(pace_seconds=0.02, pace_most_seconds=0.1, dial_seconds=1.0)
+
+
+class Heard:
+    """What was delivered, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.events: list[VenueEvent] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, event: VenueEvent) -> None:
+        """Take an event in."""
+        self.events.append(event)
+        self._changed.set()
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds of what was delivered."""
+        async with asyncio.timeout(15):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def ups(self, count: int) -> None:
+        """Wait until the stream was up so many times."""
+        await self.until(lambda: len(self.of(StreamRestored)) >= count)
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path,
+    market: Market = Market.USDM,
+    *,
+    timing: GatewayTiming = QUICK,
+    prepare: Callable[[ScriptedVenue], None] | None = None,
+) -> AsyncIterator[tuple[Bench, Heard]]:
+    """A gateway whose stream is followed."""
+    async with bench(folder, market, timing=timing, prepare=prepare) as at:
+        heard = Heard()
+        task = asyncio.get_running_loop().create_task(at.gateway.watch(heard))
+        try:
+            yield at, heard
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def executed(number: int, order: int = 77, client: str = "r0abcdef1e", **fields: Any) -> dict[str, Any]:
+    """An execution on the perpetuals' stream."""
+    body = {
+        "s": "BTCUSDT",
+        "c": client,
+        "S": "BUY",
+        "o": "MARKET",
+        "f": "GTC",
+        "q": "100",
+        "p": "0",
+        "ap": "100",
+        "sp": "0",
+        "x": "TRADE",
+        "X": "PARTIALLY_FILLED",
+        "i": order,
+        "l": "0.001",
+        "z": f"{number / 1000}",
+        "L": "100.1",
+        "N": "USDT",
+        "n": "0.00004",
+        "T": NOW_MS + number,
+        "t": number,
+        "m": False,
+        "R": False,
+        "ot": "MARKET",
+        "ps": "BOTH",
+        "cp": False,
+        "rp": "0",
+        **fields,
+    }
+    return {"e": "ORDER_TRADE_UPDATE", "T": NOW_MS + number, "E": NOW_MS + number, "o": body}
+
+
+def triggered(order: int, status: str = "TRIGGERED") -> dict[str, Any]:
+    """A stop that became a market order."""
+    body = {
+        "caid": "r0abcdef1s",
+        "aid": 9001,
+        "at": "CONDITIONAL",
+        "o": "STOP_MARKET",
+        "s": "BTCUSDT",
+        "S": "SELL",
+        "ps": "BOTH",
+        "f": "GTC",
+        "q": "0.003",
+        "X": status,
+        "ai": str(order),
+        "ap": "0",
+        "aq": "0",
+        "tp": "95",
+        "p": "0",
+        "R": True,
+        "rm": "",
+    }
+    return {"e": "ALGO_UPDATE", "T": NOW_MS + 1, "E": NOW_MS + 1, "o": body}
+
+
+async def test_every_execution_comes_once_in_order(tmp_path: Path) -> None:
+    """Many executions close together all come, each before its order's state, though ccxt's caches keep a thousand."""
+    async with watched(tmp_path) as (at, heard):
+        await heard.ups(1)
+        for number in range(1, 1_201):
+            await at.venue.tell(executed(number))
+        await heard.until(lambda: len(heard.of(OrderSeen)) >= 1_200)
+        assert [trade.fill.trade_id for trade in heard.of(TradeSeen)] == [
+            f"BTCUSDT-{n}" for n in range(1, 1_201)
+        ]
+        assert [type(event) for event in heard.events[1:3]] == [TradeSeen, OrderSeen]
+        assert not heard.of(StreamLost)
+
+
+async def test_a_triggered_stop_keeps_its_name(tmp_path: Path) -> None:
+    """The market order that a stop became trades under the stop's client id, whatever it calls itself."""
+    async with watched(tmp_path) as (at, heard):
+        await heard.ups(1)
+        for message in (
+            triggered(78),
+            executed(1, 78, "autogenerated", X="FILLED"),
+            triggered(78, "FINISHED"),
+        ):
+            await at.venue.tell(message)
+        await at.venue.tell(executed(2))
+        await heard.until(lambda: len(heard.of(TradeSeen)) == 2)
+        assert [trade.fill.client_order_id for trade in heard.of(TradeSeen)] == ["r0abcdef1s", "r0abcdef1e"]
+        stop = [seen for seen in heard.of(OrderSeen) if seen.client_order_id == "r0abcdef1s"]
+        assert [(seen.exchange_id, seen.status) for seen in stop] == [
+            ("9001", VenueStatus.OPEN),
+            ("78", VenueStatus.FILLED),
+        ]
+
+
+async def test_an_order_of_ours_is_known_by_its_answer(tmp_path: Path) -> None:
+    """An execution of an order that was placed here carries its client id by the answer's number."""
+    async with watched(tmp_path) as (at, heard):
+        await heard.ups(1)
+        at.venue.answer("POST /fapi/v1/order", order_reply(orderId=79, status="NEW", executedQty="0"))
+        await at.gateway.perform(PlaceOrder(intent()))
+        await at.venue.tell(executed(1, 79, "somethingelse"))
+        await heard.until(lambda: bool(heard.of(TradeSeen)))
+        assert heard.of(TradeSeen)[0].fill.client_order_id == "r0abcdef1e"
+
+
+async def test_the_stream_of_spot_is_signed_for(tmp_path: Path) -> None:
+    """On spot the stream is up once the exchange has taken the signature; reports inside their envelope are read."""
+    said: list[dict[str, Any]] = []
+
+    def sign_on(message: dict[str, Any]) -> dict[str, Any]:
+        said.append(message)
+        if len(said) == 1:
+            return {"id": message["id"], "status": 400, "error": {"code": -1021, "msg": "Timestamp ..."}}
+        return {"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}
+
+    def prepare(venue: ScriptedVenue) -> None:
+        venue.signs_on = sign_on
+
+    async with watched(tmp_path, Market.SPOT, prepare=prepare) as (at, heard):
+        await heard.ups(1)
+        assert [message["method"] for message in said] == ["userDataStream.subscribe.signature"] * 2
+        assert len(at.venue.sent("GET /api/v3/time")) == 2  # the clock was set after the refusal
+        report = {
+            "e": "executionReport",
+            "E": NOW_MS,
+            "s": "BTCUSDT",
+            "c": "r0abcdef1e",
+            "S": "BUY",
+            "o": "MARKET",
+            "f": "GTC",
+            "q": "0.003",
+            "p": "0",
+            "P": "0",
+            "C": "",
+            "x": "TRADE",
+            "X": "FILLED",
+            "r": "NONE",
+            "i": 5,
+            "l": "0.003",
+            "z": "0.003",
+            "L": "100",
+            "n": "0.000003",
+            "N": "BTC",
+            "T": NOW_MS,
+            "t": 9,
+            "w": False,
+            "m": False,
+            "O": NOW_MS,
+            "Z": "0.3",
+        }
+        await at.venue.tell({"subscriptionId": 0, "event": report})
+        await heard.until(lambda: bool(heard.of(OrderSeen)))
+        fill = heard.of(TradeSeen)[0].fill
+        assert (fill.symbol, fill.fee, fill.fee_asset) == (SPOT, 0.000003 * 100, "USDT")
+        await at.venue.tell({"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": NOW_MS}})
+        await heard.ups(2)
+
+
+async def cut(at: Bench) -> None:
+    """Cut the line."""
+    at.venue.cut()
+
+
+async def bid_farewell(at: Bench) -> None:
+    """Close the line as an exchange does after a day."""
+    for socket in at.venue.sockets:
+        await socket.close()
+
+
+def tells(message: Any) -> Callable[[Bench], Any]:
+    """Send something."""
+
+    async def tell(at: Bench) -> None:
+        await at.venue.tell(message)
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (cut, ""),
+        (bid_farewell, "closed"),
+        (tells({"e": "listenKeyExpired", "E": NOW_MS}), "listen key has expired"),
+        (tells('{"e": "ORDER_TRADE_UPDATE", "o":}'), "could not be read"),
+        (tells({"e": "ORDER_TRADE_UPDATE", "E": 1, "T": 1, "o": {"x": "TRADE"}}), "could not be read"),
+        (tells(executed(1, L="NaN")), "could not be read"),
+        (tells(executed(1, N="BNB")), "paid in 'BNB'"),
+        (tells(triggered(78, "SLEEPING")), "unknown status"),
+    ],
+)
+async def test_whatever_ends_it_it_is_dialled_anew(
+    tmp_path: Path, end: Callable[[Bench], Any], words: str
+) -> None:
+    """After each end the loss is told with its reason, then the restoration, and what comes then is heard."""
+    async with watched(tmp_path) as (at, heard):
+        await heard.ups(1)
+        await end(at)
+        await heard.ups(2)
+        await at.venue.tell(executed(2))
+        await heard.until(lambda: any(trade.fill.trade_id == "BTCUSDT-2" for trade in heard.of(TradeSeen)))
+        lost = heard.of(StreamLost)
+        assert len(lost) == 1
+        assert words in lost[0].reason
+        assert at.venue.dials == 2
+        assert len(at.venue.sent("POST /fapi/v1/listenKey")) == 2
+
+
+async def test_a_line_without_pongs_is_given_up(tmp_path: Path) -> None:
+    """A line that stays open and answers no ping is lost after a few pings."""
+    timing = replace(QUICK, keep_alive_ms=100)
+    async with watched(tmp_path, timing=timing) as (at, heard):
+        await heard.ups(1)
+        at.venue.pongs = False
+        await heard.until(lambda: bool(heard.of(StreamLost)))
+        at.venue.pongs = True
+        await heard.ups(2)
+
+
+async def test_a_dial_that_hangs_is_bounded_and_told_once(tmp_path: Path) -> None:
+    """Dials that never come to an end are given up one after the other; that the stream is down is told once."""
+
+    def prepare(venue: ScriptedVenue) -> None:
+        venue.hangs_dials = True
+
+    async with watched(tmp_path, timing=replace(QUICK, dial_seconds=0.1), prepare=prepare) as (at, heard):
+        async with asyncio.timeout(10):
+            while at.venue.dials < 3:
+                await asyncio.sleep(0.01)
+        assert [type(event) for event in heard.events] == [StreamLost]
+        at.venue.hangs_dials = False
+        await heard.ups(1)
+
+
+async def test_a_listen_key_that_is_refused_is_asked_for_again(tmp_path: Path) -> None:
+    """No key, an empty one, a page instead: the stream comes up when the exchange gives one."""
+
+    def prepare(venue: ScriptedVenue) -> None:
+        key = {"listenKey": LISTEN_KEY}
+        venue.answer("POST /fapi/v1/listenKey", page(503), {}, refusal(-2015, "Invalid API-key."), key)
+
+    async with watched(tmp_path, prepare=prepare) as (at, heard):
+        await heard.ups(1)
+        assert len(heard.of(StreamLost)) == 1
+        assert len(at.venue.sent("POST /fapi/v1/listenKey")) == 4
+
+
+async def test_the_listen_key_is_prolonged(tmp_path: Path) -> None:
+    """The key is prolonged again and again; one failure is made up for, and a key that is gone ends the line."""
+    timing = replace(QUICK, renew_seconds=0.05)
+
+    def prepare(venue: ScriptedVenue) -> None:
+        gone = refusal(-1125, "This listenKey does not exist.")
+        venue.answer("PUT /fapi/v1/listenKey", {}, page(503), {}, gone, {})
+
+    async with watched(tmp_path, timing=timing, prepare=prepare) as (_, heard):
+        await heard.ups(2)
+        lost = heard.of(StreamLost)
+        assert len(lost) == 1
+        assert "not prolonged" in lost[0].reason
+        assert "-1125" in lost[0].reason
+
+
+async def test_no_key_is_told_with_a_loss(tmp_path: Path) -> None:
+    """The reasons of losses hold neither keys nor the listen key, which is in the address of the line."""
+    timing = replace(QUICK, keep_alive_ms=50)
+    async with watched(tmp_path, timing=timing) as (at, heard):
+        await heard.ups(1)
+        at.venue.pongs = False
+        await heard.until(lambda: bool(heard.of(StreamLost)))
+        text = repr(heard.events)
+        assert "ping-pong" in text
+        assert not any(secret in text for secret in (KEY, SECRET, LISTEN_KEY))
+
+
+async def test_what_delivery_raises_comes_out(tmp_path: Path) -> None:
+    """A bug in what takes the events is raised to whoever watches, and not swallowed by a callback."""
+
+    def deliver(event: VenueEvent) -> None:
+        if isinstance(event, TradeSeen):
+            raise ZeroDivisionError
+
+    async with bench(tmp_path, timing=QUICK) as at:
+        task = asyncio.get_running_loop().create_task(at.gateway.watch(deliver))
+        await at.venue.listening.wait()
+        await at.venue.tell(executed(1))
+        with pytest.raises(ZeroDivisionError):
+            async with asyncio.timeout(10):
+                await task
+
+
+async def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """After watch was cancelled and the gateway closed, no task of theirs is left."""
+    before = asyncio.all_tasks()
+    async with watched(tmp_path) as (at, heard):
+        await heard.ups(1)
+        at.venue.cut()
+        await heard.ups(2)
+        assert at.symbol == PERPETUAL
+    await asyncio.sleep(0)
+    assert stray_tasks(before) == []
