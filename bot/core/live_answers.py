@@ -107,14 +107,17 @@ class Answers:
 
     def _came_back(self, order: LiveOrder, seen: OrderSeen, now_ms: int) -> None:
         """An order that counted as absent, and is there: it is not wanted, and a person must know."""
-        if seen.status is not VenueStatus.OPEN or order.words != ABSENT:
-            return
+        if seen.status is VenueStatus.OPEN and order.words == ABSENT:
+            self.revive(order, seen, now_ms, halt=True)
+
+    def revive(self, order: LiveOrder, seen: OrderSeen, now_ms: int, *, halt: bool) -> None:
+        """An order that is over by our count rests on the exchange, for sure: cancel it."""
         revived = LiveOrder(order.intent, phase=Phase.OPEN, exchange_ids=list(order.exchange_ids))
-        revived.filled, revived.shown_filled = order.filled, seen.filled_quantity
+        revived.filled, revived.shown_filled = order.filled, max(seen.filled_quantity, order.filled)
         revived.asked_ms = now_ms
         revived.want_cancel("it came back")
         self._ledger.orders[order.id] = revived
-        self._ledger.alarm("order.came_back", halt=True, symbol=order.intent.symbol, client_order_id=order.id)
+        self._ledger.alarm("order.came_back", halt=halt, symbol=order.intent.symbol, client_order_id=order.id)
 
     def on_refused(self, refused: OrderRefused, now_ms: int) -> None:
         """It was surely not taken; unless that is since it was taken before."""

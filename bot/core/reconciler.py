@@ -95,8 +95,19 @@ class Reconciler:
         for seen in state.orders:
             if seen in foreign:
                 self.on_stranger(seen)
-            else:
+            elif not self._is_back(seen, now_ms):
                 self._answers.on_seen(seen, now_ms)
+
+    def _is_back(self, seen: OrderSeen, now_ms: int) -> bool:
+        """Whether an open order was over before this reading was asked for: a request that arrived very late."""
+        order = self._ledger.find(seen.symbol, seen.client_order_id, seen.exchange_id)
+        asked_ms = self.schedule.asked_ms
+        if order is None or order.is_live or asked_ms is None or order.done_ms >= asked_ms:
+            return False
+        if seen.status.is_final or order.is_filled:
+            return False
+        self._answers.revive(order, seen, now_ms, halt=not order.intent.reduce_only)
+        return True
 
     def judge(self, state: VenueState, now_ms: int) -> None:
         """Second half, once what was booked is settled: look for what is missing or differs."""

@@ -712,6 +712,27 @@ def test_a_part_that_is_too_small_to_be_sold_on_spot_is_told_and_left() -> None:
     assert not rig.placed(Leg.STOP)
 
 
+def test_a_stop_that_arrives_when_nothing_is_held_any_more_is_canceled() -> None:
+    """It was sent again since it was missing; the first request arrives seconds later, after the position was closed."""
+    rig = ready()
+    fate(rig, PlaceOrder, "late", Leg.STOP)
+    rig.submit(entry())
+    rig.drain()
+    rig.pass_time(1000)
+    rig.drain()
+    assert len(rig.placed(Leg.STOP)) == 2
+    assert rig.execution.unprotected(rig.now_ms) == {}
+    leave(rig)
+    rig.rest()
+    rig.pass_time(5000)
+    assert resting(rig, Leg.STOP) is not None
+    rig.pass_time(2 * MINUTE_MS)
+    rig.rest()
+    assert "order.came_back" in rig.words()
+    assert not any(alarm.halt for alarm in rig.alarms)
+    agrees(rig)
+
+
 # --- limit entries ----------------------------------------------------------------------------------------
 
 
