@@ -18,7 +18,7 @@ import numpy as np
 
 from backtests.session import Session
 from bot.core.market import DAY_MS, MINUTE_MS, Candle, Symbol
-from bot.core.orders import Accepted, ExecutionReport, Fill, Funding, OrderIntent, OrderType, Side
+from bot.core.orders import Accepted, Adopted, ExecutionReport, Fill, Funding, OrderIntent, OrderType, Side
 from bot.core.prediction import Prediction
 from bot.errors import EngineProtocolError
 from models.candle_arrays import CandleArrays
@@ -206,7 +206,7 @@ class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader shi
         order = kind(
             data=self._feeds[intent.symbol],
             size=intent.quantity,
-            price=intent.stop_price,
+            price=intent.limit_price if intent.stop_price is None else intent.stop_price,
             exectype=execution.get(intent.type, bt.Order.Limit),
         )
         order.addcomminfo(self._no_commission)
@@ -216,7 +216,7 @@ class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader shi
         self._notices.append(order.clone())
 
     def _tell(self, report: ExecutionReport) -> None:
-        if isinstance(report, Funding):
+        if isinstance(report, Funding | Adopted):
             return
         if isinstance(report, Accepted):
             if report.intent is not None:

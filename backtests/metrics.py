@@ -184,11 +184,13 @@ def _costs(result: BacktestResult, data: BacktestInput) -> dict[str, Any]:
     ``break_even_cost_bps`` is the average gain of a trade before fee, spread, slippage and funding: costs above it
     make the same trades lose. None without a trade.
     """
-    costs = data.config.costs
-    round_trip_bps = costs.round_trip * 10_000
-    moved_bps = 2 * (costs.half_spread_bps + costs.slippage_bps)
+    costs, entry = data.config.costs, data.config.entry
+    round_trip_bps = entry.round_trip(costs) * 10_000
+    moved_bps = costs.half_spread_bps + costs.slippage_bps
+    # A limit entry fills within a bar, at its own price; every other order is moved.
     gross = [
-        (trade.pnl + trade.fees + trade.funding) / (trade.entry_price * trade.quantity) * 10_000 + moved_bps
+        (trade.pnl + trade.fees + trade.funding) / (trade.entry_price * trade.quantity) * 10_000
+        + moved_bps * (1 if entry.is_maker and trade.entry_at_ms % MINUTE_MS else 2)
         for trade in result.trades
     ]
     return {

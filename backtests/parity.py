@@ -123,6 +123,7 @@ class _PlantedMatcher:
         self._matcher = matcher
         self._fees = FeeCounter(plant)
         self.submit = matcher.submit
+        self.cancel = matcher.cancel
 
     def match(self, candle: Candle) -> list[ExecutionReport]:
         """As the core's, but for the fee."""

@@ -16,6 +16,7 @@ from backtests.inputs import BacktestInput, minute_batches
 from backtests.results import BacktestResult, Sink
 from backtests.session import CoreRun, Session
 from bot.core.engine_config import NO_PREDICTION, EngineConfig
+from bot.core.limits import MarketFacts
 from bot.core.market import MINUTE_MS, Candle
 from bot.core.orders import ExecutionReport
 from bot.core.prediction import Prediction
@@ -34,6 +35,7 @@ class RecordedBatch:
         predictions: Made on them.
         now_ms: The time at which it was decided.
         absent: Why a symbol without a prediction had none.
+        facts: What was known of the markets beside candles.
     """
 
     candles: tuple[Candle, ...]
@@ -41,6 +43,7 @@ class RecordedBatch:
     predictions: tuple[Prediction, ...]
     now_ms: int
     absent: str = NO_PREDICTION
+    facts: tuple[MarketFacts, ...] = ()
 
 
 def record(data: BacktestInput) -> Iterator[RecordedBatch]:
@@ -74,7 +77,7 @@ def replay(
         except EngineProtocolError as error:
             run.flush()
             raise DifferenceError(f"the replay can't follow the record: {error}") from error
-        run.decide(batch.predictions, batch.now_ms, batch.absent)
+        run.decide(batch.predictions, batch.now_ms, batch.absent, batch.facts)
     return run.result("replay")
 
 
@@ -86,6 +89,7 @@ def batch_to_line(batch: RecordedBatch) -> bytes:
         "predictions": [list(prediction) for prediction in batch.predictions],
         "now_ms": batch.now_ms,
         "absent": batch.absent,
+        "facts": [list(known) for known in batch.facts],
     }
     return orjson.dumps(row)
 
@@ -99,4 +103,5 @@ def batch_from_line(line: bytes) -> RecordedBatch:
         tuple(Prediction(*values) for values in row["predictions"]),
         row["now_ms"],
         row.get("absent", NO_PREDICTION),
+        tuple(MarketFacts(*values) for values in row.get("facts", ())),
     )

@@ -142,6 +142,7 @@ def summarize(
         "costs": asdict(config.costs),
         "limits": asdict(config.limits),
         "sizing": asdict(config.sizing),
+        "entry": asdict(config.entry),
         "engine_seconds": result.engine_seconds,
         "bars_per_second": result.bars_per_second,
         "backtrader": result.second_opinion or None,

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from backtests.inputs import BacktestInput
 from backtests.results import BacktestResult, EquityRecorder, MinuteOutcome, Sink
-from bot.core.decision import Decision
+from bot.core.decision import CancelWish, Decision
 from bot.core.engine import TradingEngine
 from bot.core.engine_config import NO_PREDICTION, EngineConfig
+from bot.core.limits import MarketFacts
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.core.matching import BarMatcher, FundingRates
 from bot.core.orders import ApprovedOrder, ExecutionReport, Fill, Funding
@@ -33,6 +34,10 @@ class Exchange(Protocol):
     @property
     def submit(self) -> Callable[[ApprovedOrder], None]:
         """Take in an order."""
+
+    @property
+    def cancel(self) -> Callable[[CancelWish], None]:
+        """Cancel an order that rests."""
 
     def match(self, candle: Candle) -> list[ExecutionReport]:
         """What a bar does to the orders of its symbol."""
@@ -87,10 +92,14 @@ class CoreRun:
         self._record(candles[0][1] + MINUTE_MS, engine.equity, account.cash, exposure)
 
     def decide(
-        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+        self,
+        predictions: Sequence[Prediction],
+        now_ms: int,
+        absent: str = NO_PREDICTION,
+        facts: Sequence[MarketFacts] = (),
     ) -> list[Decision]:
-        """Decide on the candles observed; ``absent`` is why a symbol has no prediction."""
-        decisions = self.engine.decide(predictions, now_ms, absent)
+        """Decide on the candles observed; ``absent`` is why a symbol has no prediction, ``facts`` what else is known."""
+        decisions = self.engine.decide(predictions, now_ms, absent, facts)
         self._pending.append((self._reports, decisions))
         if len(self._pending) >= FLUSH_MINUTES:
             self.flush()
@@ -170,13 +179,19 @@ class Session(CoreRun):
         return reports
 
     def decide(
-        self, predictions: Sequence[Prediction], now_ms: int, absent: str = NO_PREDICTION
+        self,
+        predictions: Sequence[Prediction],
+        now_ms: int,
+        absent: str = NO_PREDICTION,
+        facts: Sequence[MarketFacts] = (),
     ) -> list[Decision]:
         """Decide on the candles observed; approved orders meet the next candles."""
-        decisions = super().decide(predictions, now_ms, absent)
+        decisions = super().decide(predictions, now_ms, absent, facts)
         for decision in decisions:
             for order in decision.approved:
                 self.matcher.submit(order)
+            for wish in decision.cancel:
+                self.matcher.cancel(wish)
         return decisions
 
 

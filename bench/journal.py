@@ -64,7 +64,7 @@ class Mute:
     def info(self, event: str, **fields: Any) -> None:
         """Nothing."""
 
-    debug = warning = info
+    debug = warning = error = info
 
 
 def records(symbol_count: int, count: int) -> Iterator[BatchRecord]:

@@ -19,11 +19,16 @@ A refusal (risk) or a hold (strategy) is a value, never an exception.
 
 from __future__ import annotations
 
+from bot.redaction import redacted
+
 
 class BotError(Exception):
-    """The base of every exception raised on purpose; its text is one clear sentence for a person."""
+    """The base of every exception raised on purpose; its text is one clear sentence for a person, without a secret."""
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redacted(word) if isinstance(word, str) else word for word in args))
 
 
 class UsageError(BotError):

@@ -10,12 +10,12 @@ Loggers may be made before ``configure`` and kept: they follow it. Until then on
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeAlias
 
@@ -23,19 +23,22 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from bot import log_taps
 from bot.errors import ConfigError
+from bot.redaction import (
+    HIDDEN,
+    line_without_secrets,
+    names_a_secret,
+    redacted,
+    redacted_closely,
+    redacted_value,
+)
 
 EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 """What every event's name looks like."""
 
-HIDDEN: Final = "***"
 _LONG: Final = 40
-"""Shorter texts without ``=`` are symbols and ids, which hold no secret: searching them would cost 1 µs each."""
-_SECRET_KEY = re.compile(r"key|secret|token|password|passphrase", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"((?:api[-_]?key|signature|secret|token|password|passphrase)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+",
-    re.IGNORECASE,
-)
+"""Shorter texts without ``=`` are symbols and ids; searching them for telling names would cost 1 µs each."""
 _LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _COLORS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN: Final = "\x1b[0m"
@@ -170,6 +173,7 @@ class Output:
 _output = Output()
 _always: dict[str, Any] = {}
 _processors: list[Any] = []
+_applied: tuple[str, _Renderer]
 
 
 def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: Any) -> None:
@@ -192,6 +196,7 @@ def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: An
                 f"logs.file: {config.file} cannot be opened: {error.strerror or error}"
             ) from error
     close()
+    redact_library_logs()
     target = stream if stream is not None else sys.stdout.buffer
     on_terminal = target.isatty()
     _output.stream, _output.file = target, file
@@ -232,18 +237,57 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
+def redact_library_logs() -> None:
+    """Hide secrets in what libraries log through the standard library (asyncio, uvicorn, APScheduler); call it once."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "redacts", False):
+        return
+
+    def redacting(*words: Any, **named: Any) -> logging.LogRecord:
+        record = make(*words, **named)
+        try:
+            said = record.getMessage()
+        except (TypeError, ValueError):
+            return record  # words that do not fit their template: whoever handles the record says so
+        shown = redacted(said)
+        if shown != said:
+            record.msg, record.args = shown, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            # The formatter prints what it finds here instead of formatting the traceback itself.
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
+        return record
+
+    redacting.redacts = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(redacting)
+
+
+def listen(tap: log_taps.Tap) -> None:
+    """Hand every line of level info and above to ``tap`` from now on, whether the level lets it be written or not."""
+    log_taps.add(tap)
+    _apply(*_applied)
+
+
+def stop_listening(tap: log_taps.Tap) -> None:
+    """Hand it no more; safe to call twice."""
+    log_taps.remove(tap)
+    _apply(*_applied)
+
+
 def _apply(level: str, renderer: _Renderer) -> None:
+    global _applied  # noqa: PLW0603 - as the processors, one for the process
+    _applied = (level, renderer)
     # In place: a bound logger that was made earlier keeps this very list.
     _processors[:] = [
         _begin,
         structlog.processors.TimeStamper(fmt=None, key="ts"),
         structlog.processors.format_exc_info,
         _redact,
+        *log_taps.processors(level),
         renderer,
     ]
     structlog.configure(
         processors=_processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(log_taps.least_level(level)),
         logger_factory=lambda *_: _output,
         cache_logger_on_first_use=False,
     )
@@ -259,31 +303,18 @@ def _begin(_logger: Any, method: str, fields: Fields) -> Fields:
 
 
 def _redact(_logger: Any, _method: str, fields: Fields) -> Fields:
-    """Hide values named like secrets, and secrets inside the text of errors and addresses."""
+    """Hide values named like secrets, and secrets inside the text of errors and addresses, nested ones too."""
     for name, value in fields.items():
-        if _names_a_secret(name):
+        if names_a_secret(name):
             fields[name] = HIDDEN
         elif isinstance(value, str):
             if "=" in value or len(value) > _LONG:
-                fields[name] = _SECRET_TEXT.sub(rf"\g<1>{HIDDEN}", value)
+                fields[name] = redacted_closely(value)
+        elif isinstance(value, BaseException):
+            fields[name] = redacted_closely(str(value))
         elif isinstance(value, (dict, list, tuple)):
-            fields[name] = _redacted(value)
+            fields[name] = redacted_value(value)
     return fields
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if _names_a_secret(str(key)) else _redacted(inner) for key, inner in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_redacted(inner) for inner in value]
-    return _SECRET_TEXT.sub(rf"\g<1>{HIDDEN}", value) if isinstance(value, str) else value
-
-
-@lru_cache(maxsize=4096)
-def _names_a_secret(name: str) -> bool:
-    return _SECRET_KEY.search(name) is not None
 
 
 class _Renderer:
@@ -309,12 +340,13 @@ class _Renderer:
     def __call__(self, _logger: Any, _method: str, fields: Fields) -> tuple[tuple[Any, ...], dict[str, Any]]:
         fields["ts"] = self._time_text(fields["ts"])
         if not self._console:
-            line = json_line(fields)
+            line = line_without_secrets(json_line(fields))
             return ((line, line),), {}
         shown = b""
         if fields["event"] not in self._omits:
-            shown = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
-        return ((shown, json_line(fields) if self._stored else b""),), {}
+            text = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
+            shown = line_without_secrets(text)
+        return ((shown, line_without_secrets(json_line(fields)) if self._stored else b""),), {}
 
 
 def json_line(fields: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from bot.core.decision import Decision
+from bot.core.decision import CancelWish, Decision
+from bot.core.limits import MarketFacts
 from bot.core.market import Candle, Instrument, Symbol
 from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
 from bot.core.position import Position, Trade
@@ -118,6 +119,9 @@ class Broker(Protocol):
     def submit(self, orders: Sequence[ApprovedOrder]) -> None:
         """Take orders in; what becomes of them comes back as reports."""
 
+    def cancel(self, wishes: Sequence[CancelWish]) -> None:
+        """Let entries rest no longer; what becomes of them comes back as reports."""
+
     def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
         """Reports that the candles of one minute bring, in the order in which they happened."""
 
@@ -174,6 +178,7 @@ class BatchRecord:
         cash: After it, quote currency.
         exposure: Notional held after it, quote currency.
         snapshot: The engine after it, as JSON values, and under ``inputs`` what the predictor counted.
+        facts: What was known of the markets beside candles when it was decided.
     """
 
     closed_at_ms: int
@@ -188,6 +193,7 @@ class BatchRecord:
     cash: float
     exposure: float
     snapshot: Mapping[str, Any]
+    facts: Sequence[MarketFacts] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,10 +134,10 @@ def test_only_the_clock_asks_the_time():
 
 
 def test_only_the_daemons_root_and_the_commands_read_settings():
-    """What a room needs is passed to it; only bot.daemon.app and bot.cli see the settings as a whole."""
+    """What a room needs is passed to it; only bot.daemon.app, its parts and bot.cli see the settings as a whole."""
     assert reads_settings(ast.parse("def f():\n    from bot.settings import Settings"))
     assert reads_settings(ast.parse("from bot import settings"))
-    allowed = ("bot.daemon.app", "bot.cli", "bot.settings")
+    allowed = ("bot.daemon.app", "bot.daemon.parts", "bot.cli", "bot.settings")
     assert (
         offenders(
             reads_settings, lambda name: any(name == room or name.startswith(f"{room}.") for room in allowed)

@@ -213,7 +213,8 @@ def _decision_row(decision: Decision) -> tuple[object, ...]:
 def _order_words(order: ApprovedOrder) -> str:
     """An order but for its id, which holds the time."""
     intent = order.intent
-    words = (intent.side.value, intent.quantity, intent.type.value, intent.leg.value, intent.stop_price)
+    price = intent.limit_price if intent.stop_price is None else intent.stop_price
+    words = (intent.side.value, intent.quantity, intent.type.value, intent.leg.value, price)
     return " ".join(str(word) for word in words)
 
 

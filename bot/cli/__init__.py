@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bot.errors import BotError, StorageError
+from bot.redaction import redacted
 
 PROGRAM: Final = "bot"
 INTERRUPTED: Final = 130
@@ -33,11 +34,20 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "run": CommandEntry("bot.cli.run", "run", "Trade on paper: the daemon."),
+    "run": CommandEntry("bot.cli.run", "run", "The daemon: trade on paper, or live."),
+    "doctor": CommandEntry(
+        "bot.cli.doctor", "doctor", "Is everything there that trading needs, live trading too?"
+    ),
     "demo": CommandEntry("bot.cli.demo", "demo", "Watch it trade a simulated market or a recorded tape."),
     "status": CommandEntry("bot.cli.watch", "status", "Account, positions and state of the daemon."),
     "logs": CommandEntry("bot.cli.watch", "logs", "What happened, event by event."),
     "trades": CommandEntry("bot.cli.watch", "trades", "Round trips, newest first."),
+    "pause": CommandEntry("bot.cli.control", "pause", "Tell a running bot to open no new positions."),
+    "resume": CommandEntry("bot.cli.control", "resume", "Tell it to take on risk again."),
+    "halt": CommandEntry("bot.cli.control", "halt", "Tell it to stop until somebody resumes."),
+    "flatten": CommandEntry("bot.cli.control", "flatten", "Tell it to close every position now."),
+    "healthcheck": CommandEntry("bot.cli.control", "healthcheck", "Does a running bot get on?"),
+    "notify": CommandEntry("bot.cli.notify", "app", "Send a test message to whom the bot tells."),
     "backtest": CommandEntry("bot.cli.backtest", "backtest", "Run the strategy over stored candles."),
     "verify-parity": CommandEntry(
         "bot.cli.backtest", "verify_parity", "Prove that every driver decides the same on a tape."
@@ -164,7 +174,7 @@ def _invoke(words: list[str]) -> int:
 
 def _failed(sentence: str, code: int, *, as_json: bool) -> int:
     """Say what failed, on stderr, and as JSON on stdout for a program that reads it."""
-    one_line = " ".join(sentence.split()) or "failed without a reason"
+    one_line = " ".join(redacted(sentence).split()) or "failed without a reason"
     try:
         if as_json:
             sys.stdout.write(json.dumps({"error": one_line, "exit_code": code}) + "\n")
@@ -194,7 +204,7 @@ def _unexpected(error: Exception, *, as_json: bool) -> int:
             f"{place}the disk refused a write: {error.strerror}; what was stored is as it was"
         )
         return _failed(str(refusal), refusal.exit_code, as_json=as_json)
-    traceback.print_exception(error)
+    sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     sentence = f"{type(error).__name__}: {error} - this is a bug of the program; the lines above tell where"
     return _failed(sentence, BotError.exit_code, as_json=as_json)
 

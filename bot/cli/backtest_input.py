@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUN_ID = "bt"
 """Part of every order id: the same in every backtest, so that the same orders have the same ids."""
 
-SETTING_SECTIONS = ("costs", "risk", "sizing", "account")
+SETTING_SECTIONS = ("costs", "risk", "sizing", "entry", "account")
 """Sections of the settings that ``--set`` reaches; everything else is a parameter of the strategy."""
 
 
@@ -153,6 +153,7 @@ def _assembled(
         limits=settings.risk.to_core(),
         sizing=settings.sizing.to_core(),
         starting_cash=settings.account.starting_cash,
+        entry=settings.entry.to_core(),
     )
     data = BacktestInput(candles, predictions, config, rules.make_strategy, funding)
     shown = rules.name if ":" in rules.name else f"{rules.name}:{rules.parameter_set}"
@@ -190,7 +191,7 @@ def split_changes(changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any
 def _settings(wishes: Wishes, overrides: Mapping[str, Any]) -> Settings:
     from bot.settings import load_settings
 
-    values = dict(overrides)
+    values = {**overrides, "mode": "paper"}  # the past needs no keys, whatever the files say
     if wishes.starting_cash is not None:
         values["account.starting_cash"] = wishes.starting_cash
     return load_settings(wishes.configs, values)

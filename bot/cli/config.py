@@ -25,6 +25,8 @@ Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; repeat it.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WIDEST = 60
+"""Columns that a value has in the table at least; a longer one pushes its own source aside."""
 
 
 @app.command()
@@ -40,7 +42,10 @@ def show(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJso
             json.dumps({name: {"value": value, "source": source} for name, value, source in rows}, indent=2)
         )
         return
-    widths = [max(len(row[0]) for row in rows), max(len(_cell(row[1])) for row in rows)]
+    shown = [
+        min(len(_cell(row[1])), WIDEST) for row in rows
+    ]  # a long list must not push every source off the screen
+    widths = [max(len(row[0]) for row in rows), max(shown)]
     for name, value, source in rows:
         typer.echo(f"{name:<{widths[0]}}  {_cell(value):<{widths[1]}}  {source}")
 
@@ -89,14 +94,20 @@ def docs() -> None:
 
 
 def assignments(texts: list[str] | None) -> dict[str, Any]:
-    """``section.key=value`` words as overrides; raises UsageError for a word without ``=``."""
+    """``section.key=value`` words as overrides; raises UsageError for a word without ``=``, and for a secret."""
     from bot.errors import UsageError
+    from bot.settings.layers import is_secret
 
     values: dict[str, Any] = {}
     for text in texts or []:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--set {text}: write section.key=value, such as sizing.equity_fraction=0.1")
+        if is_secret(tuple(name.split("."))) and value != "null":
+            raise UsageError(
+                f"--set {name}: every user of this machine can read a command line; "
+                f"set BOT__{name.upper().replace('.', '__')}_FILE to a file that only you can read"
+            )
         values[name] = value
     return values
 
@@ -154,9 +165,13 @@ A value is looked for in this order, and the first place that has it wins:
 
 1. flags: `--set section.key=value`, and those with a name of their own such as `--mode`;
 2. the environment: `BOT__SECTION__KEY`; for a secret also `BOT__SECTION__KEY_FILE`, a file that holds it;
-3. YAML files: `--config FILE`, of several the last;
-4. `BOT_STATE_DIR`, for `state_dir` alone;
-5. the defaults (`config/default.yaml`).
+3. for a secret, a credential of systemd: `LoadCredential=exchange_api_key:…` sets `exchange.api_key`, and so on;
+4. YAML files: `--config FILE`, of several the last;
+5. `BOT_STATE_DIR`, for `state_dir` alone;
+6. the defaults (`config/default.yaml`).
+
+A secret on the command line is refused, and so is a file that holds one (a `_FILE`, a YAML file with a secret in it)
+when others can read it: `chmod 600`. A file of another owner may be readable by its group (`root:bot`, mode 640).
 
 In the environment and in flags a list is separated by commas or written as JSON, a mapping is written as JSON, and
 `null` stands for no value. An unknown key, a wrong type or a value out of bounds ends the command with exit code 4

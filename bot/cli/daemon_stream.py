@@ -72,7 +72,9 @@ def daemon_run(prepared: Prepared, funding: tuple[str, ...] = ()) -> Iterator[Pa
         for symbol, path in tapes.items():
             replace_candles(path, data.candles[symbol])
         logs = prepared.settings.logs.model_copy(update={"level": "error", "format": "json", "file": None})
-        settings = prepared.settings.model_copy(update={"state_dir": Path(folder) / "state", "logs": logs})
+        settings = _unwatched(prepared.settings).model_copy(
+            update={"state_dir": Path(folder) / "state", "logs": logs}
+        )
         predictor = (
             StoredPredictor(data.predictions)
             if prepared.model_folder is None
@@ -80,6 +82,18 @@ def daemon_run(prepared: Prepared, funding: tuple[str, ...] = ()) -> Iterator[Pa
         )
         asyncio.run(run_on_tapes(settings, data.config, tapes, predictor, funding=funding))
         yield settings.journal_path
+
+
+def _unwatched(settings: Settings) -> Settings:
+    """The same settings for a run that nobody looks at while it lasts."""
+    off = {"enabled": False}
+    return settings.model_copy(
+        update={
+            "control": settings.control.model_copy(update=off),
+            "metrics": settings.metrics.model_copy(update=off),
+            "notify": settings.notify.model_copy(update={"urls": None, "summary_hour": None}),
+        }
+    )
 
 
 def decision_stream(journal_path: Path) -> Callable[[], Iterator[bytes]]:
@@ -106,6 +120,7 @@ def recorded_batches(journal_path: Path) -> Iterator[RecordedBatch]:
             tuple(_predictions(batch)),
             batch.now_ms,
             _absent(batch),
+            batch.facts,
         )
 
 

@@ -63,7 +63,8 @@ async def _demo(
     folder: Path, tapes: tuple[str, ...], speed: float, seed: int, minutes: float | None, as_json: bool
 ) -> None:
     from bot.cli.run import daemon_settings
-    from bot.daemon.app import on_simulator, run_bot
+    from bot.daemon.app import run_bot
+    from bot.daemon.parts import on_simulator
     from bot.daemon.tape import SimPlan, running_sim
 
     say = _sayer()
@@ -84,6 +85,7 @@ async def _demo(
                 [],
                 {
                     "state_dir": folder,
+                    "mode": "paper",  # whatever the environment says
                     "logs.format": "json" if as_json else None,
                     "model.unproven": True,  # a model of two minutes has won nothing
                 },

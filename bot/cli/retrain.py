@@ -64,6 +64,7 @@ def retrain(
 
     os.nice(LOWEST_PRIORITY)
     flags: dict[str, Any] = {
+        "mode": "paper",  # it sends no orders, and needs no keys
         "exchange.id": exchange,
         "exchange.symbols": symbol or None,
         "retrain.recipe": recipe,

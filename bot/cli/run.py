@@ -31,17 +31,34 @@ def run(
     funding: Annotated[
         list[str] | None, typer.Option("--funding", help="Parquet of funding rates for a tape; repeat it.")
     ] = None,
+    sim_faults: Annotated[
+        Path | None,
+        typer.Option("--sim-faults", metavar="YAML", help="How the exchange that plays the tape misbehaves."),
+    ] = None,
     until_tape_end: Annotated[
         bool, typer.Option("--until-tape-end", help="Stop when the tape has ended.")
     ] = False,
     resume_tape: Annotated[
         bool, typer.Option("--resume-tape", help="Go on where the tape stood when the bot was stopped.")
     ] = False,
+    tape_goes_on: Annotated[
+        bool,
+        typer.Option(
+            "--tape-goes-on", help="Once begun, the tape does not wait while the bot is not connected."
+        ),
+    ] = False,
     model: Annotated[
         str | None, typer.Option("--model", help="Model id, or no-trade; champion by default.")
     ] = None,
     unproven: Annotated[
         bool, typer.Option("--unproven", help="Trade a model on paper that the gate has not proven.")
+    ] = False,
+    understood: Annotated[
+        bool,
+        typer.Option(
+            "--i-understand-live-trading",
+            help="Mode live: real orders, real losses; said once for a state folder and an account.",
+        ),
     ] = False,
     predictions: Annotated[
         Path | None,
@@ -56,12 +73,15 @@ def run(
     setting: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines on a terminal too.")] = False,
 ) -> None:
-    """Trade on paper: stream candles, predict, decide, journal. Ctrl-C ends it in order; a new start goes on.
+    """Trade, on paper unless told otherwise: stream candles, predict, decide, journal. Ctrl-C ends it in order; a new start goes on.
 
     A model that the gate has not promoted is refused (exit code 6), unless it is traded --unproven, knowingly: every
     line of the log and every page then says so. Where the champion is no-trade, nothing is traded.
 
     Example: bot run --exchange binanceusdm --symbol BTC/USDT:USDT
+
+    --mode live sends real orders (docs/going-live.md); it takes a promoted model only, and `bot doctor --live` must find
+    nothing failed.
 
     Example: bot run --unproven --tape binance-BTCUSDT-1m-2023-06-01_2023-06-03.parquet --speed 600 --until-tape-end
     """
@@ -69,12 +89,13 @@ def run(
 
     from bot.daemon.app import run_bot
     from bot.daemon.tape import SimPlan
-    from bot.errors import ConfigError, UsageError
+    from bot.errors import UsageError
+    from bot.simexchange.config import API_KEY, API_SECRET
 
-    if mode == "live":
-        raise ConfigError("--mode live: live trading is not available in this version, paper is")
     if tape and exchange is not None:
         raise UsageError(f"--exchange {exchange}: a tape is played on an exchange of its own; leave one out")
+    if sim_faults is not None and not tape:
+        raise UsageError("--sim-faults belongs to --tape: a real exchange has faults of its own")
     check_tapes(tape or [])
     flags: dict[str, Any] = {
         "mode": mode,
@@ -85,8 +106,13 @@ def run(
         "strategy.name": strategy,
         "state_dir": state_dir,
         "logs.format": "json" if as_json else None,
+        # A tape is never traded on with the keys of a real account, and needs none.
+        "exchange.api_key": API_KEY if tape else None,
+        "exchange.api_secret": API_SECRET if tape else None,
     }
     settings = daemon_settings(config or [], flags, setting or [])
+    if settings.mode == "live":
+        _enter_live(settings, understood=understood, on_tape=bool(tape))
     plan = None
     if tape:
         plan = SimPlan(
@@ -97,11 +123,24 @@ def run(
             until_end=until_tape_end,
             resume=resume_tape,
             funding=tuple(funding or ()),
+            faults=sim_faults,
+            goes_on=tape_goes_on,
         )
     predictor = None
     if predictions is not None:
         predictor = stored_predictor(predictions, tape or [])
     asyncio.run(run_bot(settings, sim=plan, predictor=predictor))
+
+
+def _enter_live(settings: Any, *, understood: bool, on_tape: bool) -> None:
+    """Ask for consent, and leave no core dump; lines for a person go to stderr."""
+    from bot.daemon.consent import LiveAccount
+    from bot.daemon.live_gate import enter_live
+
+    exchange = settings.exchange
+    account = LiveAccount(exchange.id, on_tape or exchange.simulated, exchange.credentials["apiKey"])
+    for line in enter_live(settings.state_dir, account, understood=understood):
+        typer.echo(line, err=True)
 
 
 def daemon_settings(files: list[Path], flags: dict[str, Any], changes: list[str]) -> Any:

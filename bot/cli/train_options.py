@@ -230,4 +230,4 @@ def trading_costs(configs: Sequence[Path]) -> TradingCosts:
     from bot.settings import load_settings
     from models.forecast_trades import TradingCosts
 
-    return TradingCosts(load_settings(configs).costs.to_core().round_trip)
+    return TradingCosts(load_settings(configs, {"mode": "paper"}).costs.to_core().round_trip)

@@ -7,43 +7,51 @@ Start: lock the state folder, load and verify the model, open the journal, conne
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock, SystemClock, wall_ms
-from bot.core.engine import TradingEngine
-from bot.core.engine_config import EngineConfig
 from bot.core.market import Instrument, Symbol
 from bot.core.matching import FundingRates
 from bot.core.promotion import NO_TRADE
-from bot.daemon.attendance import Attendance, AttendanceRules, attend
+from bot.daemon.fitness import Watches, require_fit
 from bot.daemon.funding import FundingRateSource
 from bot.daemon.handover import flatten_held
+from bot.daemon.live_side import LiveSide
 from bot.daemon.lock import state_lock
 from bot.daemon.loop import TradingLoop
-from bot.daemon.recovery import recover
-from bot.daemon.retrainer import COMMAND, RetrainPlan, setting_words
+from bot.daemon.operator import LoopOperator
+from bot.daemon.parts import (
+    Followed,
+    attendance_of,
+    engine_of,
+    feed_of,
+    first_serving,
+    fitness_plan,
+    live_side_of,
+    on_simulator,
+    service_of,
+    with_account,
+)
+from bot.daemon.retrainer import COMMAND
 from bot.daemon.schedule import cron_trigger
-from bot.daemon.serving import ModelShelf, Serving
-from bot.daemon.shadow import ShadowRules
+from bot.daemon.serving import Serving
+from bot.daemon.starting import Start
 from bot.daemon.supervisor import SimMinder, drive, unless_stopped
-from bot.daemon.tape import SimEndpoint, SimPlan, running_sim
-from bot.daemon.telling import Log
+from bot.daemon.tape import SimPlan, running_sim
+from bot.daemon.telling import Log, Teller
 from bot.exchange_client import Exchange, SimControl, open_exchange
-from bot.feeds.ccxt_feed import CcxtFeed
-from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
 from bot.journal.reader import JournalReader
 from bot.logs import configure, get_logger
-from bot.ports import Clock, Feed, Predictor
+from bot.ports import Clock, Predictor
 from bot.settings import Settings
-from strategies import strategy_factory
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +93,16 @@ async def run_bot(
     Raises:
         ConfigError, DataError, ModelError, StorageError: It can't start, or can't go on; nothing is half-written.
     """
-    settings.require_available_mode()
     stop = stop or asyncio.Event()
     _on_signals(stop)
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(settings.state_dir))
         # Before the journal is opened: a model that is refused leaves no trace in it.
-        serving = _first(settings) if predictor is None else Serving(predictor, None)
+        serving = first_serving(settings) if predictor is None else Serving(predictor, None)
         if settings.retrain.enabled:
             cron_trigger(settings.retrain.schedule, settings.retrain.zone)  # now, and not when one is due
         if sim is not None:
+            sim = with_account(settings, sim)
             endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
             settings = on_simulator(settings, sim, endpoint)
         journal = SqliteJournal(settings.journal_path)
@@ -127,31 +135,45 @@ async def _trade(
 ) -> RunOutcome:
     log = get_logger("bot.daemon")
     log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
-    exchange = await stack.enter_async_context(
-        open_exchange(
-            settings.exchange.id,
-            connect_to=settings.exchange.address,
-            ca_file=settings.exchange.ca_file,
-            rate_limited=not settings.exchange.simulated,  # a limit protects others, not our own exchange
-        )
-    )
+    exchange = await stack.enter_async_context(_client(settings, None))
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
+    service = stack.enter_context(service_of(settings, clock, log))
+    service.recover(journal.path, mode=settings.mode, simulated=settings.exchange.simulated)
     control = SimControl(exchange)
-    feed = await _feed(settings, exchange, clock, control, log)
+    feed = await feed_of(settings, exchange, clock, control, log)
     stack.push_async_callback(feed.close)
-    starting = _start(settings, run_id, serving.predictor, journal, feed, clock, instruments)
+    teller = Teller(log, journal, clock.now_ms)
+    start = Start(
+        lambda rules, cash: engine_of(settings, run_id, rules, cash),
+        serving.predictor,
+        journal,
+        feed,
+        clock,
+        instruments,
+    )
+    live: LiveSide | None = None
+    if settings.mode == "live":
+        trader = await stack.enter_async_context(_client(settings, settings.exchange.credentials))
+        live = await live_side_of(settings, trader, clock, control, teller)
+        stack.push_async_callback(live.end)
+        starting = start.live(live, lambda: _require_fit(settings, trader, clock, log))
+    else:
+        funding = FundingRates(settings.costs.funding_rate)
+        paper = partial(PaperBroker, settings.costs.to_core(), funding=funding)
+        starting = start.on_paper(paper, settings.account.starting_cash)
     started = await unless_stopped(stop, starting)
     if started is None:
         return _stopped_early(settings, journal, log)
-    engine, broker, funding, recovered = started
-    rates = FundingRateSource(
-        funding,
-        feed,
-        lambda symbol: not engine.account.position(symbol).is_flat,
+    engine, broker, recovered = started
+    if live is None:
+        is_held = lambda symbol: not engine.account.position(symbol).is_flat  # noqa: E731
+        rates = FundingRateSource(funding, feed, is_held, engine.last_opened_at_ms, log)
+    minder = SimMinder(
+        control,
         engine.last_opened_at_ms,
-        log,
+        until_end=sim is not None and sim.until_end,
+        settled=None if live is None else live.settled,
     )
-    minder = SimMinder(control, engine.last_opened_at_ms, until_end=sim is not None and sim.until_end)
     loop = TradingLoop(
         engine=engine,
         broker=broker,
@@ -161,32 +183,28 @@ async def _trade(
         clock=clock,
         log=log,
         deadline_ms=int(settings.exchange.batch_deadline_seconds * 1000),
-        before_batch=rates.before_batch,
+        before_batch=rates.before_batch if live is None else live.before_batch,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
     )
+    loop.listener = service
     if serving.model_id == NO_TRADE:
         flatten_held(loop)
-    ready = {
-        "recovered": recovered,
-        "model_id": serving.model_id,
-        "refused": serving.refused,
-        "proven": serving.proven,
-    }
-    journal.note("service.ready", wall_ms(), ready)
-    log.info(
-        "service.ready",
-        recovered=recovered,
-        model_id=serving.model_id,
-        proven=serving.proven,
-        state=engine.risk.state.value,
-        equity=round(engine.account.equity(), 2),
-        positions=len(engine.account.positions()),
-    )
-    attendance = None
+    facts = {"run_id": run_id, "mode": settings.mode, "simulated": settings.exchange.simulated}
+    service.open(LoopOperator(loop, service.progress, teller, facts))
+    if live is not None and not await unless_stopped(stop, live.begin(loop, recovered=recovered)):
+        return _stopped_early(settings, journal, log)
+    _announce(journal, log, loop, serving, recovered=recovered)
+    beside: list[Coroutine[Any, Any, None]] = []
     if followed.by_name:
-        attendance = _attend(settings, followed, serving, loop, journal, feed, clock, log)
+        attendance = attendance_of(
+            settings, followed, serving, loop, journal, feed, clock, log, service.on_verdict
+        )
         stack.push_async_callback(attendance.succession.close)
-    beside = [] if attendance is None or attendance.retrainer is None else [attendance.retrainer.serve()]
+        if attendance.retrainer is not None:
+            beside.append(attendance.retrainer.serve())
+    beside += service.beside(stop)
+    if live is not None:
+        beside.append(live.beside())
     if settings.exchange.simulated:
         beside.append(minder.watch(stop, paced=settings.exchange.paced))
     await drive(loop, feed, stop, beside)
@@ -197,41 +215,47 @@ async def _trade(
     )
 
 
-class _Started(NamedTuple):
-    """What a start makes ready."""
-
-    engine: TradingEngine
-    broker: PaperBroker
-    funding: FundingRates
-    recovered: bool
-
-
-async def _start(
-    settings: Settings,
-    run_id: str,
-    predictor: Predictor,
-    journal: SqliteJournal,
-    feed: CcxtFeed,
-    clock: Clock,
-    instruments: Mapping[Symbol, Instrument] | None,
-) -> _Started:
-    """Read the markets, set the clock and recover: what asks the exchange, and may wait for it long."""
-    await feed.open()
-    if isinstance(clock, SystemClock):
-        await _synchronize(clock, feed)
-    instruments = instruments or await feed.instruments()
-    engine = _engine(settings, run_id, instruments)
-    funding = FundingRates(settings.costs.funding_rate)
-    broker = PaperBroker(settings.costs.to_core(), instruments, funding)
-    recovered = await recover(engine=engine, broker=broker, predictor=predictor, journal=journal, feed=feed)
-    return _Started(engine, broker, funding, recovered)
+def _announce(
+    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, *, recovered: bool
+) -> None:
+    """Say that it is ready."""
+    engine = loop.engine
+    told = {"recovered": recovered, "model_id": serving.model_id, "proven": serving.proven}
+    journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused})
+    log.info(
+        "service.ready",
+        **told,
+        state=engine.risk.state.value,
+        equity=round(engine.account.equity(), 2),
+        positions=len(engine.account.positions()),
+    )
 
 
-async def _synchronize(clock: SystemClock, feed: Feed) -> None:
-    """Set our clock by the exchange's: deadlines and the age of a candle are judged by it."""
-    asked_at_ns = clock.monotonic_ns()
-    exchange_ms = await feed.exchange_time_ms()
-    clock.synchronize(exchange_ms, asked_at_ns=asked_at_ns, answered_at_ns=clock.monotonic_ns())
+async def _require_fit(settings: Settings, trader: Exchange, clock: Clock, log: Log) -> None:
+    """Refuse to trade live where the check-up finds something failed; raises ConfigError or TransientError."""
+    watches = Watches(clock.now_ms, clock.monotonic_ns, None if settings.exchange.simulated else wall_ms)
+    await require_fit(
+        trader,
+        fitness_plan(settings),
+        journal_path=settings.journal_path,
+        watches=watches,
+        log=log,
+        fix=settings.exchange.simulated,
+    )
+
+
+def _client(
+    settings: Settings, credentials: Mapping[str, str] | None
+) -> AbstractAsyncContextManager[Exchange]:
+    """A client of the exchange; with keys it can trade."""
+    return open_exchange(
+        settings.exchange.id,
+        connect_to=settings.exchange.address,
+        ca_file=settings.exchange.ca_file,
+        rate_limited=not settings.exchange.simulated,  # a limit protects others, not our own exchange
+        credentials=credentials,
+    )
+
 
 
 def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunOutcome:
@@ -245,106 +269,6 @@ def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunO
         trade_count = snapshot["account"]["trade_count"]
     log.info("service.stopped", batches=0, equity=round(equity, 2), before="service.ready")
     return RunOutcome(0, equity, trade_count, ())
-
-
-def _engine(settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument]) -> TradingEngine:
-    config = EngineConfig(
-        run_id=run_id,
-        instruments=instruments,
-        costs=settings.costs.to_core(),
-        limits=settings.risk.to_core(),
-        sizing=settings.sizing.to_core(),
-        starting_cash=settings.account.starting_cash,
-    )
-    chosen = settings.strategy
-    factory = strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
-    return TradingEngine(config, factory)
-
-
-async def _feed(
-    settings: Settings, exchange: Exchange, clock: Clock, control: SimControl, log: Log
-) -> CcxtFeed:
-    """The feed, as patient as the speed of the market allows."""
-    timing = FeedTiming(stall_seconds=settings.exchange.stall_seconds)
-    if settings.exchange.simulated:
-        timing = FeedTiming.at_speed((await control.clock())["speed"])
-    return CcxtFeed(
-        exchange,
-        settings.exchange.symbols,
-        clock=clock,
-        random=random.SystemRandom().random,
-        timing=timing,
-        retrying=lambda fields: log.warning("feed.request_failed", **fields),
-    )
-
-
-class Followed(NamedTuple):
-    """Whether the model came by its name, so that others may follow it, and what retrains."""
-
-    by_name: bool
-    retrain_program: tuple[str, ...]
-
-
-def _first(settings: Settings) -> Serving:
-    """The model that the settings name, or their fallback."""
-    shelf = ModelShelf(settings.models_dir, unproven=settings.model.unproven)
-    name = None if settings.model.id == "champion" else settings.model.id
-    return shelf.load_first(name, settings.model.fallback)
-
-
-def _attend(
-    settings: Settings,
-    followed: Followed,
-    serving: Serving,
-    loop: TradingLoop,
-    journal: SqliteJournal,
-    feed: Feed,
-    clock: Clock,
-    log: Log,
-) -> Attendance:
-    """Give the loop what looks after its model."""
-    rules = AttendanceRules(
-        shelf=ModelShelf(settings.models_dir, unproven=settings.model.unproven),
-        follows=settings.model.id == "champion",
-        shadow=ShadowRules(settings.retrain.shadow_hours, settings.watch.inference_deadline_ms),
-        retrain=_retrain_plan(settings, followed.retrain_program) if settings.retrain.enabled else None,
-        watch=settings.watch.to_core() if settings.watch.enabled else None,
-        exposure=settings.risk.max_total_notional_fraction,
-    )
-    return attend(rules, serving, loop, journal, feed, clock, log)
-
-
-def _retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
-    """The program with every setting as a flag: its environment and the daemon's flags and files may differ."""
-    told = settings.model_dump(
-        mode="json", exclude={"logs": True, "exchange": {"api_key", "api_secret"}, "mode": True}
-    )
-    told["model"] = {"root": str(settings.models_dir), "unproven": settings.model.unproven}
-    retrain = settings.retrain
-    return RetrainPlan(
-        program=(*program, *setting_words(told)),
-        schedule=retrain.schedule,
-        zone=retrain.zone,
-        timeout_seconds=retrain.timeout_hours * 3600,
-        models_dir=settings.models_dir,
-    )
-
-
-def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:
-    """The same settings, connected to our own simulated exchange."""
-    host, port = endpoint.address
-    exchange = settings.exchange.model_copy(
-        update={
-            "id": endpoint.exchange_id,
-            "symbols": endpoint.symbols,
-            "connect_to": f"{host}:{port}",
-            "ca_file": endpoint.ca_file,
-            "simulated": True,
-            "clock": "market",
-            "paced": sim.speed == 0,
-        }
-    )
-    return settings.model_copy(update={"exchange": exchange})
 
 
 def _on_signals(stop: asyncio.Event) -> None:

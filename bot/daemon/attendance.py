@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from bot.daemon.handover import Handover
 from bot.daemon.heirs import Heirs
 from bot.daemon.live_watch import LiveWatch
 from bot.daemon.loop import MODELS_KEY, TradingLoop
+from bot.daemon.model_watch import WatchVerdict
 from bot.daemon.retrainer import Retrainer, RetrainPlan
 from bot.daemon.serving import ModelShelf, Serving
 from bot.daemon.shadow import ShadowRules
@@ -59,6 +61,7 @@ def attend(
     feed: Feed,
     clock: Clock,
     log: Log,
+    on_verdict: Callable[[WatchVerdict], None] | None = None,
 ) -> Attendance:
     """Give a loop that has recovered what looks after its model.
 
@@ -78,7 +81,7 @@ def attend(
         retrainer = _retrainer(rules.retrain, past, teller, clock, loop)
     finally:
         past.close()
-    watch = LiveWatch(loop.engine, journal, log, rules.watch, rules.exposure)
+    watch = LiveWatch(loop.engine, journal, log, rules.watch, rules.exposure, on_verdict)
     watch.recover(serving)
     succession = Succession(
         serving,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 ONE_THREAD = dict.fromkeys(
@@ -79,7 +79,7 @@ async def run_lowly(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **ONE_THREAD},
+        env={**without_settings(os.environ), **ONE_THREAD},
         start_new_session=True,  # Ctrl-C is for the daemon; and the whole group can be ended
     )
     said = bytearray()
@@ -100,6 +100,15 @@ async def run_lowly(
     finally:
         await _end(process)
     return Ending(process.returncode or 0, said.decode(errors="replace"), tuple(complained), timed_out)
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without our settings: a program of ours in the background gets them as flags, and needs no key."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("BOT__") and name != "CREDENTIALS_DIRECTORY"
+    }
 
 
 async def _keep(stream: asyncio.StreamReader | None, said: bytearray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.core.engine import TradingEngine
 from bot.core.market import MINUTE_MS, Symbol
@@ -30,6 +30,7 @@ class LiveWatch:
         log: Bound with run_id and mode.
         rules: When to doubt; None only keeps forecasts and outcomes.
         exposure: Notional held at most, as a fraction of equity.
+        on_verdict: Told what was found of each minute.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class LiveWatch:
         log: Log,
         rules: WatchRules | None,
         exposure: float,
+        on_verdict: Callable[[WatchVerdict], None] | None = None,
     ) -> None:
+        self._on_verdict = on_verdict
         self._engine = engine
         self._journal = journal
         self._log = log
@@ -97,6 +100,8 @@ class LiveWatch:
         if before is None or verdict.entry_size != before.entry_size:
             self._size(verdict.entry_size, "" if verdict.entry_size == 1.0 else verdict.reasons[0])
         tell_watch(self._log, self._journal, watch.model_id, minute.closed_at_ms, before, verdict)
+        if self._on_verdict is not None:
+            self._on_verdict(verdict)
         if verdict.rollback_reason is None:
             return None
         return f"{verdict.rollback_reason}: {verdict.detail}"

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from bot.core.engine import TradingEngine
+from bot.core.limits import MarketFacts
 from bot.core.market import MINUTE_MS, Symbol
 from bot.core.orders import ApprovedOrder, ExecutionReport
 from bot.core.state import StateEvent
@@ -19,7 +20,7 @@ from bot.daemon.batching import Batch, MinuteBatcher
 from bot.daemon.foresight import Attendant, DecidedMinute, foresee
 from bot.daemon.input_watch import SNAPSHOT_KEY, InputWatch
 from bot.daemon.recovery import BROKER_KEY
-from bot.daemon.telling import Log, tell_batch, tell_interim
+from bot.daemon.telling import Listener, Log, tell_batch, tell_interim
 from bot.ports import (
     BatchRecord,
     Broker,
@@ -59,6 +60,8 @@ class TradingLoop:
 
     Attributes:
         attendant: Looks after the model that trades; None where it is to be left alone.
+        listener: Hears of what was committed; None where nobody does.
+        market_facts: Says what is known of markets beside candles, such as quotes; None where nobody does.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class TradingLoop:
     ) -> None:
         self.engine = engine
         self.attendant: Attendant | None = None
+        self.listener: Listener | None = None
+        self.market_facts: Callable[[Sequence[Symbol]], Sequence[MarketFacts]] | None = None
         self.latencies_ns: deque[int] = deque(maxlen=100_000)
         self.batch_count = 0
         self._broker = broker
@@ -227,7 +232,8 @@ class TradingLoop:
             self._predictor.observe(candle)
         symbols = [candle.symbol for candle in candles]
         foresight = foresee(self._predictor, symbols, self._clock.monotonic_ns)
-        decisions = engine.decide(foresight.predictions, now_ms, foresight.absent)
+        facts = () if self.market_facts is None else self.market_facts(symbols)
+        decisions = engine.decide(foresight.predictions, now_ms, foresight.absent, facts)
         account = engine.account
         record = BatchRecord(
             closed_at_ms=closed_at_ms,
@@ -242,16 +248,22 @@ class TradingLoop:
             cash=account.cash,
             exposure=account.total_notional(),
             snapshot=self._snapshot(closed_at_ms),
+            facts=facts,
         )
         self._journal.commit(record)
         committed_ns = self._clock.monotonic_ns()
         for decision in decisions:
             self._broker.submit(decision.approved)
+            self._broker.cancel(decision.cancel)
         self.batch_count += 1
         last = max(batch.arrivals, key=lambda arrival: arrival.received_at_ns)
-        if last.source == "stream":
-            self.latencies_ns.append(committed_ns - last.received_at_ns)
-        tell_batch(self._log, batch.missing, record, (committed_ns - last.received_at_ns) // 1000)
+        latency_ns = committed_ns - last.received_at_ns
+        streamed = last.source == "stream"
+        if streamed:
+            self.latencies_ns.append(latency_ns)
+        tell_batch(self._log, batch.missing, record, latency_ns // 1000)
+        if self.listener is not None:
+            self.listener.on_batch(record, latency_ns if streamed else None, foresight.took_ns)
         self._inputs.tell(self._log, symbols, closed_at_ms)
         if self.attendant is not None:
             minute = DecidedMinute(closed_at_ms, candles, foresight, self._predictor.model_id)
@@ -276,6 +288,8 @@ class TradingLoop:
         )
         self._journal.commit_interim(record)
         tell_interim(self._log, record)
+        if self.listener is not None:
+            self.listener.on_interim(record)
 
     def act(self, event: StateEvent | None = None, *, flatten: bool = False) -> None:
         """Carry out a command between two minutes: journaled first, then acted upon."""
@@ -283,9 +297,12 @@ class TradingLoop:
         if event is not None:
             self.engine.command(event, at_ms)
         approved = self.engine.flatten(at_ms) if flatten else []
+        cancel = self.engine.cancel_resting(at_ms)
         self.settle((), approved)
         if approved:
             self._broker.submit(approved)
+        if cancel:
+            self._broker.cancel(cancel)
 
     def _snapshot(self, closed_at_ms: int | None) -> dict[str, Any]:
         """The engine and what a restart needs beside it; between two minutes as it was after the last."""

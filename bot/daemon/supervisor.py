@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from bot.core.market import MINUTE_MS
@@ -24,9 +24,18 @@ class SimMinder:
         control: Its command line.
         decided_ms: Open time of the last minute decided before this run.
         until_end: Whether the end of the tape ends the run.
+        settled: Waits until no order is in flight; the market goes on only then.
     """
 
-    def __init__(self, control: SimControl, decided_ms: int, *, until_end: bool) -> None:
+    def __init__(
+        self,
+        control: SimControl,
+        decided_ms: int,
+        *,
+        until_end: bool,
+        settled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._settled = settled
         self._control = control
         self._closed_at_ms = decided_ms + MINUTE_MS
         self._until_end = until_end
@@ -38,6 +47,8 @@ class SimMinder:
     async def acknowledge(self, closed_at_ms: int) -> None:
         """A minute was decided: a paced exchange may go on."""
         self._closed_at_ms = closed_at_ms
+        if self._settled is not None:
+            await self._settled()
         await self._control.acknowledge(closed_at_ms)
 
     async def watch(self, stop: asyncio.Event, *, paced: bool) -> None:

@@ -11,10 +11,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.core.matching import Costs
+from bot.daemon.child import without_settings
 from bot.errors import BotError, ConfigError, DataError, StorageError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimAccountPlan:
+    """The account that live trading on a simulated exchange finds there.
+
+    Attributes:
+        cash: What it begins with, quote currency.
+        costs: What it charges.
+    """
+
+    cash: float
+    costs: Costs
+
+    def arguments(self) -> list[str]:
+        """The words of a command line."""
+        told = {
+            "--cash": self.cash,
+            "--taker-fee-bps": self.costs.taker_fee_bps,
+            "--maker-fee-bps": self.costs.maker_fee_bps,
+            "--half-spread-bps": self.costs.half_spread_bps,
+            "--slippage-bps": self.costs.slippage_bps,
+        }
+        return [f"{name}={value!r}" for name, value in told.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +57,9 @@ class SimPlan:
         resume: Go on where the clock stood when it was last stopped.
         until_end: End the daemon when the tape has ended.
         funding: Parquet files of funding rates.
+        faults: A fault plan, YAML: how the exchange misbehaves.
+        account: The account to trade on; None leaves it as the exchange comes.
+        goes_on: Once the daemon has connected, market time also passes while it is not, as in the world.
     """
 
     tapes: tuple[str, ...] = ()
@@ -42,6 +71,9 @@ class SimPlan:
     resume: bool = False
     until_end: bool = False
     funding: tuple[str, ...] = ()
+    faults: Path | None = None
+    account: SimAccountPlan | None = None
+    goes_on: bool = False
 
     def arguments(self, state_dir: Path) -> list[str]:
         """The words of its command line."""
@@ -56,9 +88,13 @@ class SimPlan:
             words += ["--symbols", *self.symbols]
         if self.start_at is not None:
             words += ["--start-at", self.start_at]
+        if self.faults is not None:
+            words += ["--faults", str(self.faults)]
         if self.resume:
             words.append("--resume")
-        return words
+        if self.goes_on:
+            words += ["--no-hold-without-clients", "--wait-for-symbols", str(max(len(self.tapes), 1))]
+        return words if self.account is None else [*words, *self.account.arguments()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +129,7 @@ async def running_sim(plan: SimPlan, state_dir: Path) -> AsyncIterator[SimEndpoi
         *plan.arguments(state_dir),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env=without_settings(os.environ),  # the keys of a real exchange are none of its business
         start_new_session=True,  # Ctrl-C is for the daemon, which then ends it in order
     )
     try:

@@ -25,6 +25,19 @@ class Log(Protocol):
     def warning(self, event: str, **fields: Any) -> Any:
         """A line that a person should look at."""
 
+    def error(self, event: str, **fields: Any) -> Any:
+        """A line that a person must look at."""
+
+
+class Listener(Protocol):
+    """Hears of what was committed, after it was acted upon; must be quick, and has no say."""
+
+    def on_batch(self, record: BatchRecord, latency_ns: int | None, inference_ns: int | None) -> None:
+        """A minute was decided; how long after its last message (None: it did not come by the stream), and forecast."""
+
+    def on_interim(self, record: InterimRecord) -> None:
+        """Something was settled between two minutes."""
+
 
 _ORDER_EVENTS: dict[type[ExecutionReport], str] = {
     Accepted: "order.accepted",

@@ -82,6 +82,8 @@ class SqliteJournal(PerformanceTables):
             "decisions": decisions,
             "state_changes": [_state_change_to_json(change) for change in record.state_changes],
         }
+        if record.facts:
+            payload["facts"] = [list(known) for known in record.facts]
         with self._transaction():
             self._db.execute("INSERT INTO batches VALUES (?,?)", (closed_at_ms, orjson.dumps(payload)))
             self._store_candles(record)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from bot.core.limits import MarketFacts
 from bot.core.market import Candle
 from bot.core.performance import LiveForecast, Matured
 from bot.core.position import Trade
@@ -24,6 +25,7 @@ class StoredBatch(NamedTuple):
     candles: list[Candle]
     reports: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
+    facts: tuple[MarketFacts, ...] = ()
 
 
 class EquityPoint(NamedTuple):
@@ -58,6 +60,11 @@ class JournalReader:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def schema(self) -> int:
+        """The version of its tables."""
+        version: int = self._rows("PRAGMA user_version")[0][0]
+        return version
 
     def meta(self) -> dict[str, str]:
         """What was set when the journal was made."""
@@ -195,4 +202,5 @@ class JournalReader:
 def _batch(at_ms: int, payload: bytes) -> StoredBatch:
     row = orjson.loads(payload)
     candles = [Candle(*fields[:7]) for fields in row["candles"]]
-    return StoredBatch(at_ms, row["now_ms"], candles, row["reports"], row["decisions"])
+    facts = tuple(MarketFacts(*known) for known in row.get("facts", ()))
+    return StoredBatch(at_ms, row["now_ms"], candles, row["reports"], row["decisions"], facts)

@@ -1,22 +1,26 @@
 """Settings: defaults, then YAML files, then the environment, then flags, all checked before anything starts."""
 
+from bot.settings.exchange import ExchangeSettings
+from bot.settings.execution import ExecutionSettings
 from bot.settings.loading import LoadedSettings, load_settings, load_with_sources
 from bot.settings.model import (
     AccountSettings,
     CostSettings,
-    ExchangeSettings,
     LogSettings,
     ModelSettings,
-    RiskSettings,
     Settings,
     SizingSettings,
     StrategySettings,
 )
+from bot.settings.orders import EntrySettings
+from bot.settings.risk import RiskSettings
 
 __all__ = [
     "AccountSettings",
     "CostSettings",
+    "EntrySettings",
     "ExchangeSettings",
+    "ExecutionSettings",
     "LoadedSettings",
     "LogSettings",
     "ModelSettings",

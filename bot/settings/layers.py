@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias, get_args
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.errors import ConfigError
 from bot.settings.model import Settings
+from bot.settings.secret_files import CREDENTIALS_VARIABLE, read_secret
 
 PREFIX: Final = "BOT__"
 FLAG: Final = "flag"
@@ -152,21 +153,27 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
         if secret != path and is_secret(secret):
             if variable.removesuffix("_FILE") in environ:
                 raise ConfigError(f"{variable}: {'.'.join(secret)}: it is set without _FILE too; keep one")
-            layer.put(secret, _secret_text(variable, environ[variable], secret), variable)
+            said = f"{variable}: {'.'.join(secret)}"
+            layer.put(secret, read_secret(Path(environ[variable]).expanduser(), said), variable)
         else:
             layer.put(path, from_text(environ[variable]), variable)
     return layer
 
 
-def _secret_text(variable: str, file: str, path: FieldPath) -> str:
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(f"{variable}: {'.'.join(path)}: cannot read {file}: {reason}") from error
-    if not text:
-        raise ConfigError(f"{variable}: {'.'.join(path)}: {file} is empty")
-    return text
+def credentials_layer(environ: Mapping[str, str]) -> Layer:
+    """Read secrets that systemd hands over: the file ``exchange_api_key`` of its folder is ``exchange.api_key``.
+
+    Raises:
+        ConfigError: A credential that is there and can't be read.
+    """
+    layer = Layer()
+    folder = environ.get(CREDENTIALS_VARIABLE)
+    for path in secret_fields() if folder else ():
+        file = Path(folder or "") / "_".join(path)
+        if file.exists():
+            origin = f"${CREDENTIALS_VARIABLE}/{file.name}"
+            layer.put(path, read_secret(file, f"{origin}: {'.'.join(path)}", of_system=True), origin)
+    return layer
 
 
 def from_text(value: Any) -> Any:
@@ -209,3 +216,13 @@ def is_secret(path: FieldPath) -> bool:
     parent = section_at(path[:-1])
     known = parent.model_fields.get(path[-1]) if parent else None
     return known is not None and SecretStr in (known.annotation, *get_args(known.annotation))
+
+
+def secret_fields(above: FieldPath = ()) -> Iterator[FieldPath]:
+    """Every field whose value is never shown."""
+    here = section_at(above)
+    for name in here.model_fields if here is not None else ():
+        if section_at((*above, name)) is not None:
+            yield from secret_fields((*above, name))
+        elif is_secret((*above, name)):
+            yield (*above, name)

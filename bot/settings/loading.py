@@ -15,19 +15,23 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.errors import ConfigError
+from bot.redaction import keep_secret
 from bot.settings.layers import (
     FLAG,
     PREFIX,
     FieldPath,
     Layer,
     LayerSource,
+    credentials_layer,
     environment_layer,
     flag_layer,
     is_secret,
+    secret_fields,
     section_at,
     yaml_layer,
 )
 from bot.settings.model import DISAGREEMENT, Settings
+from bot.settings.secret_files import private_fault
 
 DEFAULTS_FILE: Final = "config/default.yaml"
 STATE_DIR_VARIABLE: Final = "BOT_STATE_DIR"
@@ -69,7 +73,9 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Put the settings together: defaults < files in their order < environment < overrides.
+    """Put the settings together: defaults < files in their order < systemd's credentials < environment < overrides.
+
+    Every secret that any of them holds is kept out of whatever this process writes from then on.
 
     Args:
         files: YAML files.
@@ -95,7 +101,8 @@ def load_with_sources(
     layers = [
         yaml_layer(_default_text(), DEFAULTS_FILE),
         state_dir,
-        *(yaml_layer(_file_text(file), str(file)) for file in files),
+        *map(_file_layer, files),
+        credentials_layer(variables),
         environment_layer(variables),
         flag_layer(overrides or {}),
     ]
@@ -108,6 +115,17 @@ def _default_text() -> str:
     return package_files(folder).joinpath(name).read_text(encoding="utf-8")
 
 
+def _file_layer(file: Path) -> Layer:
+    """A settings file; one that holds a secret must be private."""
+    layer = yaml_layer(_file_text(file), str(file))
+    held = [path for path in secret_fields() if _value_at(layer.tree, path) is not None]
+    if held:
+        fault = private_fault(file.expanduser().stat(), file)
+        if fault is not None:
+            raise ConfigError(f"{layer.origins[held[0]]}: {'.'.join(held[0])}: {fault}")
+    return layer
+
+
 def _file_text(file: Path) -> str:
     try:
         return file.expanduser().read_text(encoding="utf-8")
@@ -118,7 +136,9 @@ def _file_text(file: Path) -> str:
 
 
 def _assembled(layers: Sequence[Layer]) -> Settings:
-    """Merge and validate; the layers later in the list win."""
+    """Merge and validate; the layers later in the list win. What is secret is hidden first: an error may repeat it."""
+    for path in secret_fields():
+        keep_secret(*(_words(_value_at(layer.tree, path)) for layer in layers))
 
     class LayeredSettings(Settings):
         """Settings that read these layers."""
@@ -133,6 +153,21 @@ def _assembled(layers: Sequence[Layer]) -> Settings:
         return Settings(**dict(LayeredSettings()))
     except ValidationError as error:
         raise ConfigError(_sentence(error.errors(include_url=False), layers)) from error
+
+
+def _value_at(tree: Mapping[str, Any], path: FieldPath) -> Any:
+    """What a layer says of a field, None where it says nothing."""
+    value: Any = tree
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _words(value: Any) -> str | None:
+    """A secret as text, those of a list in lines."""
+    if isinstance(value, (list, tuple)):
+        return "\n".join(map(str, value))
+    return None if value is None else str(value)
 
 
 def _origin(path: FieldPath, layers: Sequence[Layer]) -> str | None:

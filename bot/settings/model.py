@@ -9,63 +9,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.core.market import quote_of
+from bot.core.market import InstrumentKind, kind_of, quote_of
 from bot.core.matching import Costs
-from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
-from bot.errors import ConfigError
+from bot.settings.exchange import ExchangeSettings
+from bot.settings.execution import ExecutionSettings
+from bot.settings.orders import EntrySettings
 from bot.settings.retraining import GateSettings, RetrainSettings, WatchSettings
-from bot.settings.values import HomePath, LocalAddress, Number, Parameters, Section, Symbols, Whole, Words
+from bot.settings.risk import RiskSettings
+from bot.settings.service import ControlSettings, MetricsSettings, NotifySettings
+from bot.settings.values import MAX_MONEY, HomePath, Number, Parameters, Section, Whole, Words
 
-MAX_MONEY: Final = 1e12
 DISAGREEMENT: Final = "disagreement"
 """Type of the validation error of two fields that contradict each other."""
-_COSTS, _LIMITS, _SIZING = Costs(), RiskLimits(), SizingRule()
-
-
-class ExchangeSettings(Section):
-    """Where candles come from and orders go."""
-
-    id: str = Field("binanceusdm", pattern=r"^[a-z0-9_]+$", description="ccxt's name of the exchange.")
-    symbols: Symbols = Field(
-        ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"),
-        description="Unified names of what is traded, all in one quote currency.",
-    )
-    connect_to: LocalAddress | None = Field(
-        None, description="Loopback address and port of a local exchange; null connects to the real one."
-    )
-    ca_file: HomePath | None = Field(
-        None, description="PEM file of the only certificate authority trusted on a local exchange."
-    )
-    simulated: bool = Field(False, description="Whether its market is simulated; shown with every figure.")
-    clock: Literal["system", "market"] = Field(
-        "system",
-        description="Whose time it is: the system's, or that of the exchange's own messages "
-        "(for a simulated exchange that runs faster).",
-    )
-    paced: bool = Field(False, description="Acknowledge every minute to a paced simulated exchange.")
-    batch_deadline_seconds: Number = Field(
-        5.0, gt=0, lt=60, description="How long a minute's candles wait for those of the other symbols."
-    )
-    stall_seconds: Number = Field(
-        90.0, gt=0, le=3600, description="Silence of a symbol after which its connection is made anew."
-    )
-    api_key: SecretStr | None = Field(
-        None, description="Key of the exchange's API; only live trading needs it."
-    )
-    api_secret: SecretStr | None = Field(None, description="Secret of that key.")
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """``connect_to`` as host and port."""
-        if self.connect_to is None:
-            return None
-        host, _, port = self.connect_to.rpartition(":")
-        return host.strip("[]"), int(port)
+_COSTS, _SIZING = Costs(), SizingRule()
 
 
 class AccountSettings(Section):
@@ -93,67 +54,13 @@ class CostSettings(Section):
         le=0.03,
         description="Per 8 hours, as a fraction, for a perpetual whose rates are not given.",
     )
+    maker_fee_bps: Number = Field(
+        _COSTS.maker_fee_bps, ge=0, le=100, description="Fee of a limit order that waited."
+    )
 
     def to_core(self) -> Costs:
         """The costs as the core takes them."""
         return Costs(**self.model_dump())
-
-
-class RiskSettings(Section):
-    """What the account may never exceed."""
-
-    max_symbol_notional_fraction: Number = Field(
-        _LIMITS.max_symbol_notional_fraction,
-        gt=0,
-        le=5,
-        description="Notional in one symbol, as a fraction of equity.",
-    )
-    max_total_notional_fraction: Number = Field(
-        _LIMITS.max_total_notional_fraction,
-        gt=0,
-        le=10,
-        description="Notional in all symbols together, as a fraction of equity.",
-    )
-    max_symbol_notional: Number | None = Field(
-        _LIMITS.max_symbol_notional,
-        gt=0,
-        le=MAX_MONEY,
-        description="The same for one symbol in quote currency; null leaves only the fraction.",
-    )
-    max_total_notional: Number | None = Field(
-        _LIMITS.max_total_notional,
-        gt=0,
-        le=MAX_MONEY,
-        description="The same for all together in quote currency; null leaves only the fraction.",
-    )
-    max_daily_loss_fraction: Number = Field(
-        _LIMITS.max_daily_loss_fraction,
-        gt=0,
-        le=1,
-        description="Loss since 00:00 UTC, of the equity then; beyond it no new risk until the next day.",
-    )
-    max_drawdown_fraction: Number = Field(
-        _LIMITS.max_drawdown_fraction,
-        gt=0,
-        le=1,
-        description="Fall from the highest equity; beyond it trading halts until a person resumes it.",
-    )
-    max_orders_per_minute: Whole = Field(
-        _LIMITS.max_orders_per_minute,
-        ge=1,
-        le=1000,
-        description="Orders decided within one minute; further entries are refused.",
-    )
-    max_prediction_age_seconds: Number = Field(
-        _LIMITS.max_prediction_age_seconds,
-        gt=0,
-        le=3600,
-        description="A candle older than this is not traded on.",
-    )
-
-    def to_core(self) -> RiskLimits:
-        """The limits as the core takes them."""
-        return RiskLimits(**self.model_dump())
 
 
 class SizingSettings(Section):
@@ -254,12 +161,17 @@ class Settings(BaseSettings):
     costs: CostSettings = CostSettings()
     risk: RiskSettings = RiskSettings()
     sizing: SizingSettings = SizingSettings()
+    entry: EntrySettings = EntrySettings()
+    execution: ExecutionSettings = ExecutionSettings()
     strategy: StrategySettings = StrategySettings()
     model: ModelSettings = ModelSettings()
     retrain: RetrainSettings = RetrainSettings()
     gate: GateSettings = GateSettings()
     watch: WatchSettings = WatchSettings()
     logs: LogSettings = LogSettings()
+    control: ControlSettings = ControlSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    notify: NotifySettings = NotifySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -280,6 +192,9 @@ class Settings(BaseSettings):
             if quote_of(name) != self.account.quote:
                 problem = f"{name} is paid in {quote_of(name)}, but account.quote is {self.account.quote}"
                 raise _disagreement("exchange.symbols", "exchange.symbols", problem)
+        if self.execution.stray_positions == "adopt" and self.execution.adopted_protection is None:
+            problem = "adopt needs execution.adopted_stop_fraction and execution.adopted_target_fraction"
+            raise _disagreement("execution.stray_positions", "execution.stray_positions", problem)
         if self.mode == "live":
             self._check_live()
         return self
@@ -289,16 +204,35 @@ class Settings(BaseSettings):
         for name, key in (("api_key", exchange.api_key), ("api_secret", exchange.api_secret)):
             if key is None or not key.get_secret_value():
                 variable = f"BOT__EXCHANGE__{name.upper()}"
-                problem = f"mode live needs it; set {variable}, or {variable}_FILE to a file that holds it"
+                problem = f"mode live needs it; set {variable}_FILE to a file that only you can read and that holds it"
                 raise _disagreement(f"exchange.{name}", "mode", problem)
-        if exchange.simulated or exchange.clock == "market":
-            field = "exchange.simulated" if exchange.simulated else "exchange.clock"
-            raise _disagreement(field, field, "mode live cannot trade on a simulated market or by its clock")
+        if exchange.simulated and exchange.connect_to is None:
+            problem = "mode live on a simulated market needs exchange.connect_to: real orders would be called simulated"
+            raise _disagreement("exchange.simulated", "exchange.simulated", problem)
+        if exchange.clock == "market" and not exchange.simulated:
+            problem = "mode live on a real market needs the clock of the system"
+            raise _disagreement("exchange.clock", "exchange.clock", problem)
+        self._check_margin()
         if self.model.unproven:
             problem = (
                 "mode live never trades an unproven model; leave one of mode: live and model.unproven out"
             )
             raise _disagreement("model.unproven", "model.unproven", problem)
+
+    def _check_margin(self) -> None:
+        """Refuse limits that the leverage cannot pay for."""
+        most = self.risk.max_total_notional_fraction
+        leverage = 1 if self.is_spot else self.execution.leverage
+        if most > leverage:
+            named = "spot has no leverage" if self.is_spot else f"execution.leverage is {leverage}"
+            problem = f"a total of {most:g} times the equity cannot be held: {named}"
+            name = "max_total_notional_fraction"
+            raise _disagreement(f"risk.{name}", f"risk.{name}", problem)
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the symbols are spot; they are all of one kind."""
+        return kind_of(self.exchange.symbols[0]) is InstrumentKind.SPOT
 
     @property
     def models_dir(self) -> Path:
@@ -314,15 +248,6 @@ class Settings(BaseSettings):
     def journal_path(self) -> Path:
         """The journal's database."""
         return self.state_dir / "journal.sqlite"
-
-    def require_available_mode(self) -> None:
-        """Refuse the mode that this version does not have.
-
-        Raises:
-            ConfigError: The mode is live.
-        """
-        if self.mode != "paper":
-            raise ConfigError(f"mode: {self.mode} trading is not available in this version, paper is")
 
 
 def _disagreement(field: str, said: str, problem: str) -> PydanticCustomError:

@@ -10,11 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.core.market import Symbol
+
+MAX_MONEY: Final = 1e12
+"""More than any account holds, quote currency."""
 
 _SYMBOL = re.compile(r"[^\s/:]+/([^\s/:]+)(?::([^\s/:]+))?")
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from backtests.replay_driver import RecordedBatch, batch_from_line, batch_to_line, record, replay
 from backtests.results import MinuteOutcome
 from backtests.run import run_backtest
+from bot.core.limits import MarketFacts
 from bot.core.orders import Fill
 from bot.errors import DifferenceError
-from tests.random_market import PERPETUALS, random_input
+from tests.random_market import NO_LIMITS, PERPETUALS, random_input
 
 
 @given(seed=st.integers(0, 5000), width=st.integers(1, 3))
@@ -73,3 +74,20 @@ def test_why_nothing_was_predicted_survives_the_record() -> None:
     assert batch_from_line(batch_to_line(batch)) == batch
     old = orjson.dumps({"candles": [], "reports": [], "predictions": [], "now_ms": 0})
     assert batch_from_line(old).absent == "no_prediction"
+
+
+def test_what_was_known_of_a_market_is_replayed() -> None:
+    """A wide spread refuses its entry in the replay too; a line of before knows of none."""
+    data = random_input(3, count=400, limits=replace(NO_LIMITS, max_spread_bps=3.0))
+    batches = list(record(data))
+    place = next(
+        place for place, batch in enumerate(batches) if any(isinstance(r, Fill) for r in batch.reports)
+    )
+    symbol = data.symbols[0]
+    wide = replace(batches[place - 1], facts=(MarketFacts(symbol, 5.0),))
+    assert batch_from_line(batch_to_line(wide)) == wide
+    old = orjson.dumps({"candles": [], "reports": [], "predictions": [], "now_ms": 0})
+    assert batch_from_line(old).facts == ()
+    seen: list[MinuteOutcome] = []
+    replay([*batches[: place - 1], wide], data.config, data.make_strategy, sink=seen.extend)
+    assert [decision.hold_reason for decision in seen[-1][1]] == ["refused_spread_too_wide"]

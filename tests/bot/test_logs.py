@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import io
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from bot import logs
 from bot.errors import ConfigError
+from bot.redaction import forget_secrets, keep_secret
 from bot.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -304,3 +307,63 @@ def test_the_console_leaves_out_the_events_that_it_is_told_to_and_the_file_none(
     assert b"candle.closed" not in stream.getvalue()
     assert b"decision.made" in stream.getvalue()
     assert path.read_text().count("\n") == 2
+
+
+def test_a_kept_secret_is_in_no_form_of_a_line(tmp_path):
+    """By value, in every field, nested, in a traceback, in an object that is only turned into text: it is not written."""
+    file = tmp_path / "bot.jsonl"
+    secret = "n0body/may+read=this"
+    keep_secret(secret)
+
+    class Speaks:
+        def __repr__(self) -> str:
+            return f"Speaks({secret})"
+
+    try:
+        for form in ("json", "console"):
+            stream = configured(Config(format=form, file=file))
+            log = logs.get_logger("m")
+            log.info(
+                "a.said", short=secret, nested={"a": [secret, {"b": secret}]}, thing=Speaks(), pair=(secret,)
+            )
+            log.info("a.said", error=ValueError(secret), url=f"https://x/?q={quote(secret, safe='')}")
+            try:
+                raise ValueError(secret)
+            except ValueError:
+                log.exception("a.failed")
+            text = stream.getvalue().decode()
+            assert text.count("***") >= 6
+            assert secret not in text
+            assert quote(secret, safe="") not in text
+        logs.close()
+        assert secret not in file.read_text()
+    finally:
+        forget_secrets()
+
+
+def test_what_libraries_log_holds_no_secret():
+    """A record of the standard library, its arguments and its traceback, is redacted before any handler sees it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logger = logging.getLogger("some.library")
+    logger.addHandler(handler)
+    logger.propagate = False
+    keep_secret("n0body-may-read")
+    factory = logging.getLogRecordFactory()
+    try:
+        logs.redact_library_logs()
+        logger.warning("key %s, GET /x?signature=%s", "n0body-may-read", "abcdef")
+        try:
+            raise ValueError("n0body-may-read")
+        except ValueError:
+            logger.exception("failed")
+        logger.warning("plain %d", 7)
+    finally:
+        logging.setLogRecordFactory(factory)
+        logger.removeHandler(handler)
+        forget_secrets()
+    text = stream.getvalue()
+    assert "n0body" not in text
+    assert "abcdef" not in text
+    assert "ValueError: ***" in text
+    assert "plain 7" in text

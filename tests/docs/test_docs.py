@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from bot.cli import COMMANDS, load_command
+from bot.daemon.metric_families import Families
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EVENTS_PAGE = ROOT / "docs" / "events.md"
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
+NO_FIGURES = {"bot_help"}
+"""Words of the pages that only look like figures."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EVENT = re.compile(r"(service|candle|feed|order|trade|risk|prediction|decision|funding|log)\.[a-z_]+")
+EVENT = re.compile(r"(service|candle|feed|order|trade|risk|prediction|decision|funding|log|position|target)\.[a-z_]+")
 DOTTED = re.compile(r"[a-z]+\.[a-z_]+")
 TELLERS = {
     "debug",
@@ -32,6 +36,7 @@ TELLERS = {
     "tell",
     "warn",
     "FeedNotice",
+    "alarm",
 }
 """Functions whose first argument is the name of an event."""
 
@@ -181,3 +186,27 @@ def test_events_are_found_however_they_are_written() -> None:
     """The finder sees tellers, tables and choices, and leaves other dotted words alone."""
     source = 'log.info("cash.moved", x=1)\nT = {A: "order.lost"}\ne = "risk.up" if x else "risk.down"\nopen("a.txt")'
     assert events_of_source(source) == {"cash.moved", "order.lost", "risk.up", "risk.down"}
+
+
+def test_the_figures_of_the_page_are_those_of_the_registry() -> None:
+    """docs/metrics.md names every figure with its kind and its labels, and none that there is not."""
+    families = Families()
+    known = {}
+    for family in families.registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        made = families.registry._names_to_collectors.get(family.name)
+        known[name] = (family.type, tuple(getattr(made, "_labelnames", ())))
+    rows = re.findall(
+        r"^\| `((?:bot|process)_[a-z_]+)` \| (\w+) \| ([^|]*) \|", text_of(METRICS_PAGE), re.MULTILINE
+    )
+    assert len(rows) == len(known)
+    assert {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows} == known
+
+
+def test_every_figure_that_a_page_names_exists() -> None:
+    """Whatever looks like a figure anywhere in the pages is one, suffixes of histograms included."""
+    families = list(Families().registry.collect())
+    known = {family.name for family in families} | {f"{family.name}_total" for family in families}
+    known |= {f"{family.name}_{part}" for family in families for part in ("bucket", "sum", "count")}
+    for page in PAGES:
+        assert set(re.findall(r"\bbot_[a-z]+_?[a-z_]*\b", text_of(page))) - known - NO_FIGURES == set(), page

@@ -31,7 +31,7 @@ def test_flags_become_the_exchanges_configuration(served, tmp_path):
     words = (
         "sim --tape A=a.parquet --tape b.parquet --funding f.parquet --symbol X --symbol Y --market spot --speed 0 "
         f"--seed 7 --start-at +3d --history-days 2 --port 8443 --state-dir {tmp_path} --resume --parent-pid 1 "
-        "--hold-without-clients --wait-for-symbols 2"
+        "--hold-without-clients --wait-for-symbols 2 --faults plan.yaml"
     )
     assert main(words.split()) == 0
     assert served == [
@@ -50,6 +50,7 @@ def test_flags_become_the_exchanges_configuration(served, tmp_path):
             parent_pid=1,
             hold_without_clients=True,
             wait_for_symbols=2,
+            faults=Path("plan.yaml"),
         )
     ]
 

@@ -17,7 +17,7 @@ import pytest
 
 from bot.cli import main
 from bot.clock import SystemClock, wall_ms
-from bot.daemon.app import _synchronize
+from bot.daemon.starting import synchronize
 from bot.simexchange.tls import server_context
 from tests.daemon_harness import ListFeed
 from tests.tiny_model import write_tiny_model
@@ -207,5 +207,5 @@ async def test_the_clock_of_this_machine_is_set_by_the_exchanges() -> None:
     """Five seconds of skew are taken up at the start, give or take the round trip."""
     clock = SystemClock()
     feed = ListFeed([], now_ms=wall_ms() + 5_000)
-    await _synchronize(clock, feed)
+    await synchronize(clock, feed)
     assert abs(clock.offset_ms - 5_000) < 1_000

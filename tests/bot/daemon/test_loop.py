@@ -167,7 +167,7 @@ async def test_flattening_sends_the_exits_at_once_and_survives_a_death_right_aft
     assert daemon.loop is not None
     held = {position.symbol: position.quantity for position in daemon.engine.account.positions()}
     sent: list[ApprovedOrder] = []
-    daemon.broker.submit = sent.extend  # type: ignore[method-assign]  # dies before anything is carried out
+    daemon.broker.submit = sent.extend  # type: ignore[method-assign,assignment]  # dies before anything is sent
     daemon.loop.act(flatten=True)
     assert {order.intent.symbol: order.intent.quantity for order in sent} == {
         symbol: abs(quantity) for symbol, quantity in held.items()

@@ -15,7 +15,7 @@ import pytest
 from bot.cli.run import daemon_settings
 from bot.clock import wall_ms
 from bot.core.market import MINUTE_MS
-from bot.daemon.app import _retrain_plan
+from bot.daemon.parts import retrain_plan
 from bot.daemon.retrainer import Retrainer, RetrainPlan
 from bot.daemon.telling import Teller
 from bot.journal.journal import SqliteJournal
@@ -205,7 +205,7 @@ def test_the_program_gets_every_setting_but_the_secrets(tmp_path: Path) -> None:
         },
         environ={},
     )
-    words = list(_retrain_plan(settings, ("python",)).program)
+    words = list(retrain_plan(settings, ("python",)).program)
     assert "very-private" not in " ".join(words)
     changes = [word for word in words if word not in {"--set", "python"}]
     again = daemon_settings([], {}, changes)
@@ -214,6 +214,7 @@ def test_the_program_gets_every_setting_but_the_secrets(tmp_path: Path) -> None:
         "costs",
         "risk",
         "sizing",
+        "entry",
         "strategy",
         "retrain",
         "gate",

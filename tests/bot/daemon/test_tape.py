@@ -49,6 +49,13 @@ async def test_a_start_outside_of_the_market_is_a_setting_that_is_wrong(tmp_path
             pass
 
 
+def test_a_fault_plan_is_handed_on(tmp_path: Path) -> None:
+    """The exchange is told of the plan, and of none by default."""
+    words = SimPlan(faults=Path("plan.yaml")).arguments(tmp_path)
+    assert words[words.index("--faults") + 1] == "plan.yaml"
+    assert "--faults" not in SimPlan().arguments(tmp_path)
+
+
 def test_the_words_name_every_symbol_as_a_word_of_its_own(tmp_path: Path) -> None:
     """The exchange takes symbols as separate words."""
     words = SimPlan(symbols=("BTC/USDT:USDT", "ETH/USDT:USDT")).arguments(tmp_path)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from bot.core.limits import MarketFacts
 from bot.core.orders import Fill
 from bot.core.records import intent_from_json, report_from_json
 from bot.core.risk import StateChange
@@ -57,6 +58,16 @@ def test_what_was_committed_is_read_back_exactly(tmp_path: Path) -> None:
 
 def _fields(batch: BatchRecord) -> dict[str, Any]:
     return {name: getattr(batch, name) for name in batch.__slots__}
+
+
+def test_what_was_known_of_a_market_is_stored_with_its_minute(tmp_path: Path) -> None:
+    """Spread and funding that a decision was made on are read back; a minute without them has none."""
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    known = (MarketFacts("BTC/USDT:USDT", 2.5), MarketFacts("ETH/USDT:USDT", None, 0.0001))
+    journal.commit(BatchRecord(**{**_fields(record(0)), "facts": known}))
+    journal.commit(record(1))
+    journal.close()
+    assert [batch.facts for batch in JournalReader(tmp_path / "journal.sqlite").batches()] == [known, ()]
 
 
 def test_meta_keeps_its_first_value(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import ConfigError
+from bot.settings import RiskSettings, Settings
 from bot.settings.layers import Layer, environment_layer, flag_layer, is_secret, section_at, yaml_layer
-from bot.settings.model import RiskSettings, Settings
 
 
 def test_a_yaml_layer_knows_the_line_of_every_key():

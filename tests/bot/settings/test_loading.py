@@ -16,9 +16,17 @@ from bot.core.risk import RiskLimits
 from bot.core.sizing import SizingRule
 from bot.core.skill_watch import WatchRules
 from bot.errors import ConfigError
+from bot.redaction import forget_secrets, without_secrets
 from bot.settings import Settings, load_settings, load_with_sources
 
 KEYS = {"BOT__EXCHANGE__API_KEY": "k3y", "BOT__EXCHANGE__API_SECRET": "s3cret"}
+
+
+def private(file: Path, text: str, mode: int = 0o600) -> Path:
+    """A file that only its owner can read."""
+    file.write_text(text)
+    file.chmod(mode)
+    return file
 
 
 def sentence(files: Any = None, overrides: Any = None, **environ: Any) -> str:
@@ -51,7 +59,8 @@ def test_the_default_file_names_every_field_but_those_that_do_not_belong_in_a_fi
     """A person who copies config/default.yaml sees every setting there is."""
     sources = load_with_sources([], {}, {}).sources
     unnamed = {name for name, source in sources.items() if source == "default"}
-    assert unnamed == {"state_dir", "exchange.api_key", "exchange.api_secret"}
+    keys = {"exchange.api_key", "exchange.api_secret", "exchange.api_password"}
+    assert unnamed == {"state_dir", *keys}
 
 
 def test_defaults_of_the_core_are_kept():
@@ -198,8 +207,8 @@ def test_wrong_variables_and_flags_are_named():
     assert "has a value itself" in sentence(overrides={"mode": "paper", "mode.x": 1})
 
 
-def test_live_mode_needs_keys_and_a_real_market():
-    """Mode live is refused without both keys, on a simulated market, by its clock and unproven; else it loads."""
+def test_live_mode_needs_keys_and_an_honest_market():
+    """Mode live is refused without both keys, on a market that is only called simulated, and unproven; else it loads."""
     assert sentence(BOT__MODE="live").startswith("BOT__MODE: exchange.api_key: mode live needs it")
     assert "exchange.api_secret: mode live needs it" in sentence(
         BOT__MODE="live", BOT__EXCHANGE__API_KEY="k", BOT__EXCHANGE__API_SECRET=""
@@ -208,16 +217,29 @@ def test_live_mode_needs_keys_and_a_real_market():
     assert "exchange.clock" in sentence(BOT__MODE="live", BOT__EXCHANGE__CLOCK="market", **KEYS)
     said = sentence(BOT__MODE="live", BOT__MODEL__UNPROVEN="true", **KEYS)
     assert "model.unproven: mode live never trades an unproven model" in said
-    settings = load_settings([], {"mode": "live"}, KEYS)
-    with pytest.raises(ConfigError, match="live trading is not available in this version, paper is"):
-        settings.require_available_mode()
-    load_settings([], {}, {}).require_available_mode()
+    assert load_settings([], {"mode": "live"}, KEYS).mode == "live"
+    local = {
+        "mode": "live",
+        "exchange.simulated": "true",
+        "exchange.clock": "market",
+        "exchange.connect_to": "127.0.0.1:8443",
+    }
+    assert load_settings([], local, KEYS).mode == "live"
+
+
+def test_live_limits_need_leverage_that_can_pay_for_them():
+    """More notional than leverage times equity is refused in live mode, and so is any leverage on spot."""
+    more = {"mode": "live", "risk.max_total_notional_fraction": 2}
+    assert "execution.leverage is 1" in sentence(overrides=more, **KEYS)
+    assert load_settings([], {**more, "execution.leverage": 2}, KEYS).execution.leverage == 2
+    spot = {**more, "execution.leverage": 5, "exchange.symbols": "BTC/USDT", "exchange.id": "binance"}
+    assert "spot has no leverage" in sentence(overrides=spot, **KEYS)
+    assert load_settings([], {"risk.max_total_notional_fraction": 2}, {}).mode == "paper"
 
 
 def test_secrets_come_from_files_and_are_never_shown(tmp_path):
     """A _FILE variable is read, and no representation of the settings shows what was in it."""
-    file = tmp_path / "key"
-    file.write_text("hush-hush\n")
+    file = private(tmp_path / "key", "hush-hush\n")
     loaded = load_with_sources([], {}, {"BOT__EXCHANGE__API_KEY_FILE": str(file)})
     key = loaded.settings.exchange.api_key
     assert key is not None
@@ -229,16 +251,65 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path):
 
 def test_faults_of_secrets_do_not_show_them(tmp_path, write):
     """A secret's file that is missing or empty, a secret given twice or of a wrong type: named, not shown."""
-    empty = tmp_path / "empty"
-    empty.write_text("\n")
+    empty = private(tmp_path / "empty", "\n")
     variable = "BOT__EXCHANGE__API_KEY_FILE"
     assert sentence(**{variable: "/nowhere"}) == (
         f"{variable}: exchange.api_key: cannot read /nowhere: No such file or directory"
     )
     assert sentence(**{variable: str(empty)}).endswith("is empty")
     assert "keep one" in sentence(**{variable: str(empty), "BOT__EXCHANGE__API_KEY": "hush"})
-    text = sentence([write("exchange: {api_key: 123456789}")])
-    assert text.endswith("exchange.api_key: must be text")
+    open_to_all = write("exchange: {api_key: 123456789}")
+    text = sentence([open_to_all])
+    assert "123456789" not in text
+    assert text.endswith(f"make it private: chmod 600 {open_to_all}")
+    open_to_all.chmod(0o600)
+    assert sentence([open_to_all]).endswith("exchange.api_key: must be text")
+
+
+def test_a_file_that_others_can_read_holds_no_secret(tmp_path):
+    """Read or write rights of others or of our own group refuse a secret's file, and the sentence says what to do."""
+    file = private(tmp_path / "key", "hush-hush")
+    variable = "BOT__EXCHANGE__API_SECRET_FILE"
+    for mode in (0o604, 0o602, 0o640, 0o620, 0o666):
+        file.chmod(mode)
+        said = sentence(**{variable: str(file)})
+        assert f"(mode {mode:o}); make it private: chmod 600 {file}" in said
+        assert "hush" not in said
+    for mode in (0o600, 0o400):
+        file.chmod(mode)
+        assert load_settings([], {}, {variable: str(file)}).exchange.credentials == {"secret": "hush-hush"}
+
+
+def test_credentials_of_systemd_win_over_files_and_lose_to_the_environment(tmp_path, write):
+    """$CREDENTIALS_DIRECTORY/exchange_api_key is the key, unless a variable of ours says another; the source is named."""
+    private(tmp_path / "exchange_api_key", "of-systemd", 0o440)
+    private(tmp_path / "exchange_api_password", "pass-phrase", 0o440)
+    private(tmp_path / "exchange_id", "okx")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    loaded = load_with_sources([], {}, environ)
+    given = loaded.settings.exchange.credentials
+    assert given == {"apiKey": "of-systemd", "password": "pass-phrase"}
+    assert loaded.sources["exchange.api_key"] == "$CREDENTIALS_DIRECTORY/exchange_api_key"
+    assert loaded.settings.exchange.id == "binanceusdm"
+    file = write("exchange: {api_key: of-a-file}")
+    file.chmod(0o600)
+    assert load_settings([file], {}, {}).exchange.credentials == {"apiKey": "of-a-file"}
+    assert load_settings([file], {}, environ).exchange.credentials["apiKey"] == "of-systemd"
+    environ["BOT__EXCHANGE__API_KEY"] = "of-the-environment"
+    assert load_settings([file], {}, environ).exchange.credentials["apiKey"] == "of-the-environment"
+    (tmp_path / "exchange_api_key").chmod(0o444)
+    assert "exchange.api_key" in sentence(**environ)
+
+
+def test_what_was_read_is_never_shown_again(tmp_path):
+    """Every secret that the settings hold is kept out of texts from then on, whole and in parts of several words."""
+    pem = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----"
+    file = private(tmp_path / "pem", pem)
+    load_settings([], {"exchange.api_key": "shown-to-nobody"}, {"BOT__EXCHANGE__API_SECRET_FILE": str(file)})
+    try:
+        assert without_secrets("x shown-to-nobody hkiG9w0BAQEFAASC y") == "x *** *** y"
+    finally:
+        forget_secrets()
 
 
 def test_only_secrets_have_file_variables():

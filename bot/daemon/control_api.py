@@ -1,0 +1,183 @@
+"""The control API as OpenAPI describes it: health, status, four commands and the metrics.
+
+It runs in the thread that trades: every handler hands out what is known already, or passes a word on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import orjson
+from fastapi import Body, FastAPI, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+CommandName: TypeAlias = Literal["pause", "resume", "halt", "flatten"]
+Give: TypeAlias = Callable[[CommandName, str], Awaitable[tuple[int, dict[str, Any]]]]
+"""Gives a command; answers with the status of HTTP and the body."""
+
+OPEN_PATHS: Final = frozenset({"/v1/health", "/metrics", "/openapi.json"})
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {}}}}
+_COMMANDS: Final[dict[CommandName, str]] = {
+    "pause": "Open no new positions; those that are open are kept and protected.",
+    "resume": "Take on risk again after a pause, a halt or a loss limit.",
+    "halt": "Open no new positions until a person resumes, restarts and new days included.",
+    "flatten": "Close every position at once, at the market, and pause.",
+}
+
+
+class CommandBody(BaseModel):
+    """Why a command is given."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(
+        "by hand", min_length=1, max_length=200, description="Goes into the log and the journal."
+    )
+
+
+class HealthBody(BaseModel):
+    """Whether the daemon gets on."""
+
+    healthy: bool
+    ready: bool
+    stalled: bool
+    state: str
+    since_decided_seconds: float
+    expected_seconds: float
+
+
+class RefusalBody(BaseModel):
+    """One sentence that says what is wrong."""
+
+    error: str
+
+
+def control_app(
+    health: Callable[[], tuple[bool, dict[str, Any]]],
+    status: Callable[[], dict[str, Any]],
+    give: Give,
+    metrics: Callable[[], Awaitable[bytes]] | None,
+) -> FastAPI:
+    """The application.
+
+    Args:
+        health: Whether the daemon is healthy, and the body that says so.
+        status: What ``/v1/status`` answers.
+        give: Gives a command.
+        metrics: The text of ``/metrics``; None has no such page.
+    """
+    app = FastAPI(
+        title="Trading bot control",
+        version="1",
+        summary="Health, status, commands and metrics of one daemon.",
+        docs_url=None,  # their pages load scripts of others
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _http_fault, RequestValidationError: _malformed},
+    )
+    _add_reading(app, health, status, metrics)
+    token = [Security(HTTPBearer(auto_error=False, description="What STATE_DIR/control.token holds."))]
+    for name, line in _COMMANDS.items():
+        app.post(
+            f"/v1/{name}",
+            dependencies=token,
+            summary=line,
+            operation_id=name,
+            responses=_answers(dict[str, Any], 400, 422, 503, 504),
+        )(_command(name, give))
+    return app
+
+
+def _add_reading(
+    app: FastAPI,
+    health: Callable[[], tuple[bool, dict[str, Any]]],
+    status: Callable[[], dict[str, Any]],
+    metrics: Callable[[], Awaitable[bytes]] | None,
+) -> None:
+    """The pages that change nothing."""
+    token = [Security(HTTPBearer(auto_error=False, description="What STATE_DIR/control.token holds."))]
+    unhealthy: dict[int | str, dict[str, Any]] = {
+        503: {"model": HealthBody, "description": "Stalled, or not ready."}
+    }
+
+    @app.get("/v1/health", operation_id="health", responses=_answers(HealthBody) | unhealthy)
+    async def read_health() -> Response:
+        """Whether minutes are decided as they should be; needs no token on loopback."""
+        healthy, body = health()
+        return _json(body, 200 if healthy else 503)
+
+    @app.get(
+        "/v1/status",
+        operation_id="status",
+        dependencies=token,
+        responses=_answers(dict[str, Any]),
+    )
+    async def read_status() -> Response:
+        """Account, positions, orders and state, as they are now."""
+        return _json(status())
+
+    if metrics is None:
+        return
+    page = metrics
+
+    @app.get(
+        "/metrics",
+        operation_id="metrics",
+        response_class=Response,
+        responses=_refusals() | _PAGE,
+    )
+    async def read_metrics() -> Response:
+        """Figures in the text format of Prometheus; needs no token on loopback."""
+        return Response(await page(), media_type=METRICS_TYPE)
+
+
+def _command(name: CommandName, give: Give) -> Callable[..., Awaitable[Response]]:
+    """The handler of one command."""
+
+    async def command(body: Annotated[CommandBody | None, Body()] = None) -> Response:
+        code, answer = await give(name, (body or CommandBody()).reason)
+        return _json(answer, code)
+
+    command.__doc__ = f"{_COMMANDS[name]} Answers with the state after it."
+    return command
+
+
+def _answers(model: Any, *refusals: int) -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": model}} | _refusals(*refusals)
+
+
+def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Every page's refusals by the guard, and these."""
+    return {code: {"model": RefusalBody} for code in (401, 408, 413, 421, 500, *codes)}
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    """JSON; a number that is none (NaN) becomes null."""
+    return Response(orjson.dumps(body, default=str), status, media_type="application/json")
+
+
+async def _http_fault(_request: Request, fault: Exception) -> Response:
+    """No such page, or not by this method."""
+    code = getattr(fault, "status_code", 500)
+    sentence = {404: "there is no such page", 405: "this page is not asked so"}.get(code, str(fault))
+    return Response(
+        orjson.dumps({"error": sentence}),
+        code,
+        headers=getattr(fault, "headers", None),
+        media_type="application/json",
+    )
+
+
+async def _malformed(_request: Request, fault: Exception) -> Response:
+    """A body that is no JSON, or not what the command takes."""
+    first = (
+        fault.errors()[0] if isinstance(fault, RequestValidationError) else {"type": "", "msg": str(fault)}
+    )
+    if first["type"] == "json_invalid":
+        return _json({"error": 'the body is no JSON: send {"reason": "..."} or nothing'}, 400)
+    place = ".".join(str(part) for part in first.get("loc", ())[1:])
+    return _json({"error": f"{place or 'the body'}: {str(first['msg'])[:200]}"}, 422)

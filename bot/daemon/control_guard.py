@@ -1,0 +1,224 @@
+"""What stands before the control API: only whole, small requests of those who may ask reach it.
+
+A request is refused for its host (a page of the web that points its own name at this machine), its length, its pace, and
+for want of the token. What goes wrong behind is told in the log and answered with 500: it never ends the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import orjson
+
+from bot.daemon.telling import Log
+
+LARGEST_BODY: Final = 4096
+"""Bytes; a command is some fifty."""
+
+BODY_SECONDS: Final = 5.0
+MOST_DRAINED: Final = 65_536
+DRAIN_SECONDS: Final = 1.0
+TELL_EVERY_SECONDS: Final = 60.0
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Refused(NamedTuple):
+    """Why a request is not answered: the status of HTTP, and one sentence."""
+
+    status: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may ask what.
+
+    Attributes:
+        token: What commands need.
+        loopback: Whether the API listens to this machine only.
+        host: The address that it listens on.
+        open_paths: Need no token as long as only this machine can ask.
+    """
+
+    token: str
+    loopback: bool
+    host: str
+    open_paths: frozenset[str]
+
+    def fault(self, path: str, headers: Mapping[bytes, bytes]) -> Refused | None:
+        """Why a request is refused, judged by its head; None where it is not."""
+        if self.loopback and not self._is_ours(headers.get(b"host")):
+            return Refused(421, "this API answers to 127.0.0.1 and localhost only")
+        if path in self.open_paths and self.loopback:
+            return None
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not given:
+            return Refused(
+                401, "the token is missing: send Authorization: Bearer and what control.token holds"
+            )
+        if not secrets.compare_digest(given.strip(), self.token.encode()):
+            return Refused(401, "the token is wrong: it is in control.token, in the daemon's state folder")
+        return None
+
+    def _is_ours(self, host: bytes | None) -> bool:
+        """Whether the request is meant for this machine; one of HTTP/1.0 names nobody."""
+        if host is None:
+            return True
+        name, _, port = host.decode("latin-1").lower().rpartition(":")
+        named = name if name and port.isdigit() else host.decode("latin-1").lower()
+        return named in LOOPBACK_NAMES or named.strip("[]") == self.host
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    Args:
+        app: What answers a request that is let through.
+        admission: Who may ask what.
+        log: Where refusals and faults are told.
+        monotonic_ns: A counter that never goes back.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        admission: Admission,
+        log: Log,
+        monotonic_ns: Callable[[], int],
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._log = log
+        self._monotonic_ns = monotonic_ns
+        self._told_ns: int | None = None
+        self._untold = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        answered = _Answer(send)
+        try:
+            refused = await self._judged(scope, receive, answered)
+            if refused is not None:
+                self._tell(scope, refused)
+                if refused.status == 413:
+                    await self._drain(receive)
+                await answered.refuse(refused)
+        except Exception:  # noqa: BLE001 - nothing is swallowed: the log has it with its traceback
+            self._log.error("control.request_failed", path=str(scope["path"])[:100], exc_info=True)
+            if not answered.begun:
+                await answered.refuse(Refused(500, "the request failed; the log says why"))
+
+    async def _judged(self, scope: Scope, receive: Receive, answered: _Answer) -> Refused | None:
+        """Pass a request on, or say why not."""
+        headers = dict(scope["headers"])
+        refused = self._admission.fault(scope["path"], headers)
+        if refused is not None:
+            return refused
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            return Refused(413, f"the body must not be longer than {LARGEST_BODY} bytes")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._body(receive)
+        except TimeoutError:
+            return Refused(408, f"the body did not come within {BODY_SECONDS:g} seconds")
+        if body is None:
+            return Refused(413, f"the body must not be longer than {LARGEST_BODY} bytes")
+        await self._app(scope, _replayed(body, receive), answered)
+        return None
+
+    @staticmethod
+    async def _body(receive: Receive) -> bytes | None:
+        """The whole body; None where it is too long, or its sender is gone."""
+        body = b""
+        while True:
+            message = await receive()
+            body += bytes(message.get("body", b""))
+            if message["type"] != "http.request" or len(body) > LARGEST_BODY:
+                return None
+            if not message.get("more_body", False):
+                return body
+
+    @staticmethod
+    async def _drain(receive: Receive) -> None:
+        """Read what its sender is still sending, within limits: closed in its face it would never read the answer."""
+        left = MOST_DRAINED
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+    def _tell(self, scope: Scope, refused: Refused) -> None:
+        """One line a minute at most: whoever knocks all night must not fill the log."""
+        self._untold += 1
+        now_ns = self._monotonic_ns()
+        if self._told_ns is not None and now_ns - self._told_ns < TELL_EVERY_SECONDS * 1e9:
+            return
+        client = scope.get("client") or ("unknown", 0)
+        self._log.warning(
+            "control.refused",
+            client=client[0],
+            path=str(scope["path"])[:100],
+            status=refused.status,
+            reason=refused.sentence,
+            count=self._untold,
+        )
+        self._told_ns, self._untold = now_ns, 0
+
+
+class _Answer:
+    """Sends an answer; every connection ends with it, so that none can be held open."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            extra = [
+                (b"connection", b"close"),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+            message = {**message, "headers": [*message.get("headers", []), *extra]}
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with a sentence."""
+        body = orjson.dumps({"error": refused.sentence})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if refused.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await self({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives a body that was read already, then what else comes."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,205 @@
+"""The parts of a daemon, as its settings want them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from bot.brokers.ccxt_gateway import CcxtGateway
+from bot.brokers.gateway_timing import GatewayTiming
+from bot.core.engine import TradingEngine
+from bot.core.engine_config import EngineConfig
+from bot.core.market import Instrument, Symbol
+from bot.daemon.attendance import Attendance, AttendanceRules, attend
+from bot.daemon.doctor_account import Wanted
+from bot.daemon.fitness import FitnessPlan
+from bot.daemon.live_side import LiveSide
+from bot.daemon.loop import TradingLoop
+from bot.daemon.model_watch import WatchVerdict
+from bot.daemon.retrainer import RetrainPlan, setting_words
+from bot.daemon.service import Service
+from bot.daemon.service_rules import ServiceRules
+from bot.daemon.serving import ModelShelf, Serving
+from bot.daemon.shadow import ShadowRules
+from bot.daemon.tape import SimAccountPlan, SimEndpoint, SimPlan
+from bot.daemon.telling import Log, Teller
+from bot.exchange_client import Exchange, SimControl
+from bot.feeds.ccxt_feed import CcxtFeed
+from bot.feeds.timing import FeedTiming
+from bot.journal.journal import SqliteJournal
+from bot.ports import Clock, Feed
+from bot.settings import Settings
+from bot.simexchange.config import API_KEY, API_PASSPHRASE, API_SECRET
+from strategies import strategy_factory
+
+
+def service_of(settings: Settings, clock: Clock, log: Log) -> Service:
+    """What makes the daemon a service."""
+    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify)
+    modelled_bps = settings.costs.half_spread_bps + settings.costs.slippage_bps
+    return Service(rules, settings.state_dir, settings.exchange.symbols, modelled_bps, clock, log)
+
+
+def engine_of(
+    settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument], starting_cash: float
+) -> TradingEngine:
+    """The engine, with the money of an account that begins."""
+    config = EngineConfig(
+        run_id=run_id,
+        instruments=instruments,
+        costs=settings.costs.to_core(),
+        limits=settings.risk.to_core(),
+        sizing=settings.sizing.to_core(),
+        starting_cash=starting_cash,
+        entry=settings.entry.to_core(),
+    )
+    chosen = settings.strategy
+    factory = strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
+    return TradingEngine(config, factory)
+
+
+async def feed_of(
+    settings: Settings, exchange: Exchange, clock: Clock, control: SimControl, log: Log
+) -> CcxtFeed:
+    """The feed, as patient as the speed of the market allows."""
+    timing = FeedTiming(stall_seconds=settings.exchange.stall_seconds)
+    if settings.exchange.simulated:
+        timing = FeedTiming.at_speed((await control.clock())["speed"])
+    return CcxtFeed(
+        exchange,
+        settings.exchange.symbols,
+        clock=clock,
+        random=random.SystemRandom().random,
+        timing=timing,
+        retrying=lambda fields: log.warning("feed.request_failed", **fields),
+    )
+
+
+async def live_side_of(
+    settings: Settings, exchange: Exchange, clock: Clock, control: SimControl, teller: Teller
+) -> LiveSide:
+    """What carries orders to an exchange; ``exchange`` is a client with keys.
+
+    Raises:
+        ConfigError: Symbols that it cannot trade.
+    """
+    timing = GatewayTiming()
+    if settings.exchange.simulated:
+        timing = GatewayTiming.at_speed((await control.clock())["speed"])
+    chance = random.SystemRandom().random
+    execution = settings.execution
+    gateway = CcxtGateway(
+        exchange,
+        settings.exchange.symbols,
+        clock=clock,
+        random=chance,
+        timing=timing,
+        margin_mode=execution.margin_mode,
+    )
+    rules = execution.to_core(spot=settings.is_spot)
+    return LiveSide(gateway, rules, execution.settle_wait_seconds, teller, clock.monotonic_ns)
+
+
+class Followed(NamedTuple):
+    """Whether the model came by its name, so that others may follow it, and what retrains."""
+
+    by_name: bool
+    retrain_program: tuple[str, ...]
+
+
+def first_serving(settings: Settings) -> Serving:
+    """The model that the settings name, or their fallback."""
+    shelf = ModelShelf(settings.models_dir, unproven=settings.model.unproven)
+    name = None if settings.model.id == "champion" else settings.model.id
+    return shelf.load_first(name, settings.model.fallback)
+
+
+def attendance_of(
+    settings: Settings,
+    followed: Followed,
+    serving: Serving,
+    loop: TradingLoop,
+    journal: SqliteJournal,
+    feed: Feed,
+    clock: Clock,
+    log: Log,
+    on_verdict: Callable[[WatchVerdict], None],
+) -> Attendance:
+    """Give the loop what looks after its model."""
+    rules = AttendanceRules(
+        shelf=ModelShelf(settings.models_dir, unproven=settings.model.unproven),
+        follows=settings.model.id == "champion",
+        shadow=ShadowRules(settings.retrain.shadow_hours, settings.watch.inference_deadline_ms),
+        retrain=retrain_plan(settings, followed.retrain_program) if settings.retrain.enabled else None,
+        watch=settings.watch.to_core() if settings.watch.enabled else None,
+        exposure=settings.risk.max_total_notional_fraction,
+    )
+    return attend(rules, serving, loop, journal, feed, clock, log, on_verdict)
+
+
+def fitness_plan(settings: Settings) -> FitnessPlan:
+    """What trading by these settings asks of an exchange and an account."""
+    execution = settings.execution
+    return FitnessPlan(
+        settings.exchange.symbols,
+        Wanted(settings.account.quote, execution.leverage, execution.margin_mode),
+        settings.sizing.to_core(),
+        settings.risk.to_core(),
+        settings.account.starting_cash,
+    )
+
+
+def retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
+    """The program with every setting as a flag: its environment and the daemon's flags and files may differ."""
+    told = settings.model_dump(
+        mode="json",
+        exclude={
+            "logs": True,
+            "exchange": {"api_key", "api_secret", "api_password"},
+            "execution": True,
+            "mode": True,
+            "control": True,
+            "metrics": True,
+            "notify": True,  # addresses are secrets, and a command line can be read by others
+        },
+    )
+    told["model"] = {"root": str(settings.models_dir), "unproven": settings.model.unproven}
+    retrain = settings.retrain
+    return RetrainPlan(
+        program=(*program, *setting_words(told)),
+        schedule=retrain.schedule,
+        zone=retrain.zone,
+        timeout_seconds=retrain.timeout_hours * 3600,
+        models_dir=settings.models_dir,
+    )
+
+
+def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:
+    """The same settings, connected to our own simulated exchange."""
+    host, port = endpoint.address
+    exchange = settings.exchange.model_copy(
+        update={
+            "id": endpoint.exchange_id,
+            "symbols": endpoint.symbols,
+            "connect_to": f"{host}:{port}",
+            "ca_file": endpoint.ca_file,
+            "simulated": True,
+            "clock": "market",
+            "paced": sim.speed == 0,
+            # A tape is never traded on with the key of a real account.
+            "api_key": SecretStr(API_KEY),
+            "api_secret": SecretStr(API_SECRET),
+            "api_password": SecretStr(API_PASSPHRASE) if endpoint.exchange_id == "okx" else None,
+        }
+    )
+    return settings.model_copy(update={"exchange": exchange})
+
+
+def with_account(settings: Settings, sim: SimPlan) -> SimPlan:
+    """The plan, with an account that has our money and charges our costs."""
+    account = SimAccountPlan(settings.account.starting_cash, settings.costs.to_core())
+    return replace(sim, account=account) if settings.mode == "live" else sim

@@ -1,0 +1,61 @@
+"""A beat beside the loop: how late it is woken, and whether minutes are still decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bot.daemon.progress import Progress
+from bot.daemon.telling import Log
+
+
+class Pulse:
+    """Beats until cancelled.
+
+    Args:
+        progress: When the last minute was decided.
+        log: Bound with run_id and mode.
+        monotonic_ns: A counter that never goes back.
+        every_seconds: Between two beats.
+        stalled_seconds: Without a minute for so long, ``service.stalled`` is told, once.
+        on_lag: Told how late each beat came, seconds.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        log: Log,
+        monotonic_ns: Callable[[], int],
+        *,
+        every_seconds: float,
+        stalled_seconds: float,
+        on_lag: Callable[[float], None] | None,
+    ) -> None:
+        self._progress = progress
+        self._log = log
+        self._monotonic_ns = monotonic_ns
+        self._every_seconds = every_seconds
+        self._stalled_seconds = stalled_seconds
+        self._on_lag = on_lag
+        self._longest: float | None = None
+
+    async def beat(self) -> None:
+        """Measure and look, again and again."""
+        while True:
+            began_ns = self._monotonic_ns()
+            await asyncio.sleep(self._every_seconds)
+            late_seconds = (self._monotonic_ns() - began_ns) / 1e9 - self._every_seconds
+            if self._on_lag is not None:
+                self._on_lag(max(late_seconds, 0.0))
+            self.look()
+
+    def look(self) -> None:
+        """Tell when no minute comes any more, and when one came again."""
+        seconds = self._progress.since_decided_seconds
+        if seconds >= self._stalled_seconds:
+            if self._longest is None:
+                self._log.warning("service.stalled", seconds=round(seconds))
+            self._longest = seconds
+        elif self._longest is not None:
+            self._log.warning("service.going_again", stalled_seconds=round(self._longest))
+            self._longest = None
