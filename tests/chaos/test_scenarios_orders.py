@@ -1,0 +1,407 @@
+"""Scenarios 17 to 25: what can happen to orders, each against what the simulated exchange knows to be true.
+
+The bot is a process, and so is its exchange. The market waits for the bot, so no time of the market passes while
+something is cleared up: a position without a stop for a minute of the market is a bug, whatever the machine is busy with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.live_rig import LiveTape, assert_agreement, events, make_tape, outcome, prepare, run, said
+from tests.order_rig import PROTECTION_MS, acted_on, acts, carried_out, made, naked_ms, told
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+SEED = 7
+MINUTES = 105
+SETTINGS = {"execution.lookup_seconds": 6}
+UNKNOWN = {"status": 503, "code": -1007}
+USDM, SPOT = "usdm", "spot"
+PLACING = {USDM: "POST /fapi/v1/order", SPOT: "POST /api/v3/order"}
+PROTECTING = {USDM: "POST /fapi/v1/algoOrder", SPOT: "POST /api/v3/orderList/oco"}
+CANCELING = {USDM: "DELETE /fapi/v1/algoOrder", SPOT: "DELETE /api/v3/orderList"}
+
+
+class Calm(NamedTuple):
+    """A market, and what is traded on it while nothing goes wrong."""
+
+    tape: LiveTape
+    books: dict[str, Any]
+
+    @property
+    def trades(self) -> list[Any]:
+        return list(self.books["trades"])
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calm]:
+    """Both markets without a fault."""
+    found = {}
+    for kind in (USDM, SPOT):
+        folder = tmp_path_factory.mktemp(kind)
+        tape = make_tape(folder / "tape", seed=SEED, minutes=MINUTES, spot=kind == SPOT)
+        state = prepare(folder / "state")
+        run(state, tape, settings=SETTINGS)
+        assert_agreement(state, tape)
+        found[kind] = Calm(tape, outcome(state))
+        assert len(found[kind].trades) >= 3
+    return found
+
+
+def disturbed(
+    folder: Path,
+    tape: LiveTape,
+    faults: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any] = {},
+) -> tuple[Path, dict[str, Any]]:
+    """The same hour with faults; the books agree at its end, and nothing was held without a stop for a minute."""
+    state = prepare(folder / "state")
+    run(state, tape, faults=faults, settings={**SETTINGS, **settings})
+    theirs = assert_agreement(state, tape)
+    assert naked_ms(theirs, tape) <= PROTECTION_MS, said(state)
+    return state, theirs
+
+
+def fault(name: str, action: str | Mapping[str, Any], **match: Any) -> dict[str, Any]:
+    """An entry of a fault plan."""
+    return {"name": name, "match": match, "action": action}
+
+
+# --- 17, 18, 19: what became of it is unknown ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_17_an_order_of_unknown_fate_that_was_executed_is_found_and_sent_once(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """Entries, exits and protective orders answered with 503 -1007 and carried out: the trades of a calm hour."""
+    plan = [
+        fault("order", {"kind": "answer", **UNKNOWN, "executed": True}, route=PLACING[kind], count=3),
+        fault("stop", {"kind": "answer", **UNKNOWN, "executed": True}, route=PROTECTING[kind], count=2),
+    ]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"order": 3, "stop": 2}
+    assert carried_out(state, "order") == [True] * 3
+    seen = events(state)
+    assert seen["order.absent"] == seen["position.emergency_exit"] == seen["risk.halted"] == 0
+    assert outcome(state) == calm[kind].books
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_18_an_entry_of_unknown_fate_that_was_not_executed_is_given_up(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """Looked for longer than the exchange would take it, it counts as absent and is not sent late; trading goes on."""
+    plan = [fault("order", {"kind": "answer", **UNKNOWN}, route=PLACING[kind])]
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    assert carried_out(state, "order") == [False]
+    [absent] = told(state, "order.absent")
+    lost = acted_on(state, "order")[0]["client_order_id"]
+    assert (absent["client_order_id"], absent["then"]) == (lost, "dropped")
+    assert not made(theirs, lost)
+    assert len(outcome(state)["trades"]) >= len(calm[kind].trades) - 1
+    assert events(state)["risk.halted"] == 0
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_18_an_exit_of_unknown_fate_that_was_not_executed_is_sent_again(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """A position that is to be closed is closed, by the same order, once it is sure that it was not taken."""
+    plan = [fault("order", {"kind": "answer", **UNKNOWN}, route=PLACING[kind], where={"side": "SELL"})]
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    assert carried_out(state, "order") == [False]
+    [absent] = told(state, "order.absent")
+    assert absent["then"] == "sent"
+    assert made(theirs, absent["client_order_id"])[0]["status"] == "FILLED"
+    assert outcome(state)["trades"] == calm[kind].trades
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_18_a_stop_of_unknown_fate_that_was_not_executed_is_sent_again_in_time(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """The position is protected within its bound, without an emergency."""
+    plan = [fault("stop", {"kind": "answer", **UNKNOWN}, route=PROTECTING[kind])]
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    assert carried_out(state, "stop") == [False]
+    seen = events(state)
+    assert seen["order.uncertain"] >= 1
+    assert seen["position.emergency_exit"] == seen["risk.halted"] == 0
+    name = acted_on(state, "stop")[0]["client_order_id"]
+    assert made(theirs, name) or kind == SPOT, "the same order is sent again"
+    assert outcome(state)["trades"] == calm[kind].trades
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_19_an_order_that_can_be_seen_only_after_three_seconds_is_found(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """No answer, and three seconds in which no query and no stream knows it: it is looked for, and not sent twice."""
+    plan = [
+        fault("answer", {"kind": "drop_after", "delay_ms": 300}, route=PLACING[kind]),
+        fault("hidden", {"kind": "visible_after", "delay_ms": 3000}, state="order"),
+    ]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"answer": 1, "hidden": 1}
+    assert carried_out(state, "answer") == [True]
+    [resolved] = told(state, "order.resolved")
+    assert resolved["looks"] >= 2
+    assert events(state)["order.absent"] == 0
+    assert outcome(state) == calm[kind].books
+
+
+# --- 21, 22: cancels and parts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_21_a_cancel_that_was_executed_without_an_answer_does_no_harm(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """The second DELETE, which the client's HTTP library sends by itself, finds nothing; the order counts as canceled."""
+    plan = [
+        fault("lost", "drop_after", route="DELETE .+/(algoOrder|order|orderList)", count=2),
+        fault("other", {"kind": "delay", "delay_ms": 1}, route="DELETE .+rder.*", count="every"),
+    ]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    sent = [row["client_order_id"] for name in ("lost", "other") for row in acted_on(state, name)]
+    assert carried_out(state, "lost")[0]
+    assert sent.count(sent[0]) >= 2, sent
+    assert events(state)["risk.halted"] == 0
+    assert outcome(state) == calm[kind].books
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_22_what_a_limit_order_has_filled_when_it_is_canceled_is_kept_and_protected(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """Half of each entry fills in two parts, the rest is canceled in time; the stop covers what is held all along."""
+    plan = [
+        fault("parts", {"kind": "partial_fill", "shares": [0.3, 0.2]}, state="order",
+              where={"type": "LIMIT.*"}, count="every")
+    ]  # fmt: skip
+    maker = {"entry.style": "maker", "entry.limit_minutes": 2}
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan, maker)
+    ended = [row for row in made(theirs, "e") if row["status"] == "CANCELED" and row["executed_quantity"]]
+    assert ended, made(theirs, "e")
+    assert all(row["executed_quantity"] < row["request"]["quantity"] for row in ended)
+    assert len(outcome(state)["trades"]) >= 2
+    assert events(state)["risk.halted"] == 0
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_22_what_a_market_order_leaves_is_not_sent_again(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """The exchange fills part of an entry at market: what is held is protected, and closed later."""
+    plan = [
+        fault(
+            "parts", {"kind": "partial_fill", "shares": [0.3, 0.3]}, state="order", where={"type": "MARKET"}
+        )
+    ]
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    [name] = [row["client_order_id"] for row in acted_on(state, "parts")]
+    [entry] = made(theirs, name)
+    assert 0 < entry["executed_quantity"] < entry["request"]["quantity"]
+    assert len(outcome(state)["trades"]) >= 2
+    assert events(state)["risk.halted"] == 0
+
+
+# --- 23: the user stream ----------------------------------------------------------------------------------------
+
+
+def execution_field(kind: str, name: str) -> str:
+    """The path of a field in a message of the user stream."""
+    return f"o.{name}" if kind == USDM else name
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_23_executions_told_twice_and_out_of_order_count_once(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """Duplicates, and births of orders told after their fills: the books of a calm hour."""
+    execution = execution_field(kind, "x")
+    plan = [
+        fault("twice", {"kind": "duplicate", "times": 2}, stream="user", where={execution: "TRADE"}, count=4),
+        fault("late", {"kind": "reorder", "by": 2, "seconds": 1}, stream="user",
+              where={execution: "NEW"}, count=3),
+        fault("passed", {"kind": "late", "delay_ms": 300}, stream="user",
+              where={execution: "TRADE"}, count=2),
+    ]  # fmt: skip
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"twice": 4, "late": 3, "passed": 2}
+    assert events(state)["risk.halted"] == 0
+    assert outcome(state) == calm[kind].books
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+@pytest.mark.parametrize("leg", ["e", "x", "s"])
+def test_23_a_fill_that_no_stream_tells_of_is_found(
+    calm: dict[str, Calm], tmp_path: Path, kind: str, leg: str
+) -> None:
+    """The user stream is cut at the fill of an entry, an exit or a stop, and stays away for a second."""
+    execution = execution_field(kind, "x")
+    plan = [
+        fault("cut", {"kind": "cut", "refuse_s": 1}, stream="user",
+              where={execution: "TRADE", "clientOrderId": f".+{leg}"})
+    ]  # fmt: skip
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"cut": 1}
+    assert events(state)["risk.halted"] == 0
+    if leg == "s":
+        assert len(outcome(state)["trades"]) >= len(calm[kind].trades)
+    else:
+        assert outcome(state)["trades"] == calm[kind].trades
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_23_a_listen_key_that_expired_is_replaced(calm: dict[str, Calm], tmp_path: Path, kind: str) -> None:
+    """The exchange ends the subscription twice: the stream is there again, and nothing is missing."""
+    plan = [
+        fault("first", "expire", state="listen_key", minute="+70m"),
+        fault("second", "expire", state="listen_key", minute="+80m"),
+    ]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"first": 1, "second": 1}
+    assert events(state)["risk.halted"] == 0
+    assert outcome(state)["trades"] == calm[kind].trades
+
+
+# --- 24: rejects ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "codes"), [(USDM, {-2019, -4164, -1111}), (SPOT, {-2010, -1013, -1111})])
+def test_24_entries_that_the_exchange_rejects_are_over(
+    calm: dict[str, Calm], tmp_path: Path, kind: str, codes: set[int]
+) -> None:
+    """No funds, too small, wrong step: each is told with the exchange's reason, and the next entry is made as ever."""
+    where = {"type": "MARKET", "reduceOnly": "false"} if kind == USDM else {"type": "MARKET", "side": "BUY"}
+    plan = [
+        fault(f"refused{code}", {"kind": "refuse", "code": code}, state="order", where=where)
+        for code in sorted(codes)
+    ]
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {entry["name"]: 1 for entry in plan}
+    refused = [row["client_order_id"] for entry in plan for row in acted_on(state, entry["name"])]
+    rejected = {row["client_order_id"]: row["reason"] for row in told(state, "order.rejected")}
+    assert set(rejected) == set(refused)
+    assert all(rejected.values())
+    assert not [name for name in refused if made(theirs, name)]
+    assert len(outcome(state)["trades"]) >= 2
+    assert events(state)["risk.halted"] == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [(USDM, -2022), (SPOT, -2010)])
+def test_24_an_exit_that_is_rejected_leaves_a_protected_position(
+    calm: dict[str, Calm], tmp_path: Path, kind: str, code: int
+) -> None:
+    """The exit is over, the stop is there (again, on spot), and a later minute closes the position."""
+    where = {"type": "MARKET", "clientOrderId": ".+x"}
+    plan = [fault("exit", {"kind": "refuse", "code": code}, state="order", where=where)]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"exit": 1}
+    [rejected] = told(state, "order.rejected")
+    assert rejected["client_order_id"] == acted_on(state, "exit")[0]["client_order_id"]
+    assert events(state)["position.emergency_exit"] == events(state)["risk.halted"] == 0
+    assert len(outcome(state)["trades"]) >= 2
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+@pytest.mark.parametrize("fallback", ["none", "taker"])
+def test_24_a_post_only_order_that_would_cross_is_given_up_or_goes_to_market(
+    calm: dict[str, Calm], tmp_path: Path, kind: str, fallback: str
+) -> None:
+    """It is canceled by that name; with the fallback a market order takes its place, protected like any other."""
+    refusal = {"kind": "refuse", "code": -5022 if kind == USDM else -2010}
+    if kind == SPOT:
+        refusal["text"] = "Order would immediately match and take."
+    plan = [fault("crossed", refusal, state="order", where={"type": "LIMIT.*"}, count=2)]
+    maker = {"entry.style": "maker", "entry.limit_minutes": 2, "entry.fallback": fallback}
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan, maker)
+    assert acts(state) == {"crossed": 2}
+    crossed = [row["client_order_id"] for row in acted_on(state, "crossed")]
+    reasons = {row["client_order_id"]: row["reason"] for row in told(state, "order.canceled")}
+    assert {reasons[name] for name in crossed} == {"post_only_would_cross"}
+    taken = [name for name in crossed if made(theirs, name[:-1] + "m")]
+    assert taken == (crossed if fallback == "taker" else [])
+    assert events(state)["risk.halted"] == 0
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_24_a_stop_that_is_refused_ends_the_position_and_halts(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """Without a stop there is no position: it is closed at once, even if that is refused at first, and a person looks."""
+    stop = "STOP.*"
+    plan = [
+        fault("stop", {"kind": "refuse", "code": -4045}, state="order", where={"type": stop}, count="every"),
+        fault("exit", {"kind": "refuse", "code": -2022}, state="order",
+              where={"type": "MARKET", "side": "SELL"}),
+    ]  # fmt: skip
+    state, theirs = disturbed(tmp_path, calm[kind].tape, plan)
+    counts = acts(state)
+    assert counts["stop"] >= 1
+    assert counts["exit"] == 1
+    seen = events(state)
+    assert seen["position.emergency_exit"] >= 2
+    assert seen["position.unprotected"] == 1
+    assert told(state, "risk.halted")[0]["reason"] == "reconciliation"
+    assert not theirs["positions"] or kind == SPOT
+    [trade] = outcome(state)["trades"]
+    assert trade["exit_reason"] == "emergency_exit"
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_24_a_stop_whose_price_is_reached_already_ends_the_position_alone(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """What a stop would have done is done at market; it is no reason to halt."""
+    plan = [fault("stop", {"kind": "refuse", "code": -2021}, state="order", where={"type": "STOP.*"})]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"stop": 1}
+    [left] = told(state, "position.emergency_exit")
+    assert left["cause"] == "stop_hit"
+    assert events(state)["risk.halted"] == 0
+    assert len(outcome(state)["trades"]) >= 2
+
+
+# --- 25: clock and connections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+def test_25_a_clock_that_is_off_by_five_seconds_stops_nothing(
+    calm: dict[str, Calm], tmp_path: Path, kind: str
+) -> None:
+    """The exchange's clock is ahead, then behind, then right: requests are stamped by it, and none is lost."""
+    plan = [
+        fault("ahead", {"kind": "skew", "ms": 5000}, state="clock", minute="+64m"),
+        fault("behind", {"kind": "skew", "ms": -5000}, state="clock", minute="+74m"),
+        fault("right", {"kind": "skew", "ms": 0}, state="clock", minute="+90m"),
+        fault("asked", {"kind": "delay", "delay_ms": 1}, route="GET .+/time", minute=["+64m", None],
+              count="every"),
+    ]  # fmt: skip
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    counts = acts(state)
+    assert [counts[name] for name in ("ahead", "behind", "right")] == [1, 1, 1]
+    assert counts["asked"] >= 1, "the clocks were never compared"
+    seen = events(state)
+    assert seen["risk.halted"] == seen["order.rejected"] == 0
+    assert outcome(state) == calm[kind].books
+
+
+@pytest.mark.parametrize("kind", [USDM, SPOT])
+@pytest.mark.parametrize("close_frame", [True, False])
+def test_25_every_socket_is_closed_at_once(
+    calm: dict[str, Calm], tmp_path: Path, kind: str, close_frame: bool
+) -> None:
+    """The disconnect of every 24 hours, with a goodbye or without: candles and orders are those of a calm hour."""
+    plan = [fault("cut", {"kind": "cut", "close_frame": close_frame}, state="exchange", minute="+76m")]
+    state, _ = disturbed(tmp_path, calm[kind].tape, plan)
+    assert acts(state) == {"cut": 1}
+    assert events(state)["feed.reconnected"] >= 1
+    assert outcome(state)["trades"] == calm[kind].trades
