@@ -6,7 +6,7 @@ UV     := $(BIN)/uv
 TAPE   ?=
 SPEED  ?= 60
 
-.PHONY: run test check bench clean lock format lint types floors setup setup-run
+.PHONY: chaos run test check bench clean lock format lint types floors setup setup-run
 
 # ccxt is 100 MB of source: compiled once here, instead of at every start where bytecode can't be written.
 COMPILE = $(BIN)/python -m compileall -q -j 2 $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/ccxt
@@ -42,6 +42,10 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup format lint types floors test
+
+# Hours: every write of an hour is a death, 500 random fault plans, a day with a fault in every minute.
+chaos: setup
+	KILLS=50 LIVE_KILLS=all FAULT_PLANS=500 FAULT_MINUTES=1440 $(BIN)/python -m pytest -n 2 --dist worksteal tests/chaos
 
 bench: setup
 	$(BIN)/python -m bench

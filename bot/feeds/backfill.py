@@ -128,8 +128,10 @@ class Backfills:
     async def _fetch_page(self, request: _Request, *, strict: bool) -> bool:
         """Fetch and hand over one page; whether it told anything new."""
         track = request.track
-        since_ms = track.unknown_ms or request.until_ms - MINUTE_MS
         async with self._gate:
+            since_ms = track.unknown_ms or request.until_ms - MINUTE_MS
+            if since_ms >= request.until_ms:  # the stream has told it while this one waited
+                return True
             page = await self._rest.page(track.symbol, since_ms, request.until_ms, strict=strict)
         if page.told_until_ms <= since_ms:
             return False
