@@ -159,7 +159,7 @@ def _random_step(world: SimWorld, rng: random.Random, prices: dict[str, float], 
     chance = rng.random()
     if chance < 0.3:
         _random_minute(world, rng, prices)
-    elif chance < 0.34 and account.market is Market.USDM:
+    elif chance < 0.34 and account.market is not Market.SPOT:
         rate = rng.choice((-0.0003, 0.0001, 0.001))
         world.pay_funding(symbol, rate, prices[symbol])
     elif chance < 0.44:
@@ -203,7 +203,7 @@ def _random_request(rng: random.Random, market: Market, symbol: str, price: floa
     side = rng.choice(("BUY", "SELL"))
     quantity = rng.randrange(1, 30_000) / 1000
     client_id = f"r{rng.randrange(step + 1)}" if rng.random() < 0.1 else f"r{step}"
-    only = {"reduce_only": market is Market.USDM and rng.random() < 0.5}
+    only = {"reduce_only": market is not Market.SPOT and rng.random() < 0.5}
     level = round(price * (1 + rng.choice((-0.02, -0.004, -0.002, 0.002, 0.004, 0.02))), 2)
     kind = rng.random()
     if kind < 0.4:
@@ -212,7 +212,7 @@ def _random_request(rng: random.Random, market: Market, symbol: str, price: floa
         force = rng.choice(("GTC", "GTC", "IOC", "FOK", "GTX"))
         return limit(side, level, quantity, client_id, force, symbol=symbol, **only)
     make = rng.choice((stop, target))
-    if market is Market.USDM and rng.random() < 0.3:
+    if market is not Market.SPOT and rng.random() < 0.3:
         return make(side, level, 0.0, client_id, symbol=symbol, close_position=True)
     return make(side, level, quantity, client_id, symbol=symbol, **only)
 

@@ -56,7 +56,7 @@ def write_tapes(folder: Path, symbols: tuple[str, ...], seed: int, days: int) ->
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="A local exchange that speaks Binance's REST and WebSocket protocols; its market is simulated.",
+        description="A local exchange that speaks the protocols of Binance or OKX; its market is simulated.",
         epilog=f"example: {PROGRAM} --tape binanceusdm-BTCUSDT-1m-2023-01-01_2023-12-31.parquet --start-at +30d --speed 60",
     )
     add = parser.add_argument
@@ -107,9 +107,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many must be subscribed for time to move; default all",
     )
+    add("--faults", type=Path, metavar="YAML", help="a fault plan: how it misbehaves (docs/faults.md)")
+    _add_account(parser)
     add("--write-tape", type=Path, metavar="DIR", help="write the synthetic market as tapes and end")
     add("--days", type=int, default=30, help="how many days --write-tape writes")
     return parser
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    plain = SimConfig(state_dir=Path())
+    add("--cash", type=float, default=plain.cash, help="what the account begins with, of each quote currency")
+    add("--taker-fee-bps", type=float, default=plain.taker_fee_bps, help="of the notional")
+    add("--maker-fee-bps", type=float, default=plain.maker_fee_bps, help="of the notional")
+    add("--half-spread-bps", type=float, default=plain.half_spread_bps, help="a market order pays this...")
+    add("--slippage-bps", type=float, default=plain.slippage_bps, help="...and this beyond the price")
+    add("--api-key", default=plain.api_key, help="the key of the account")
+    add("--api-secret", default=plain.api_secret, help="what requests are signed with")
+    add("--api-passphrase", default=plain.api_passphrase, help="what an OKX client sends beside its key")
+    add("--enforce-limits", action="store_true", help="answer with 429 and 418 over the rate limits")
 
 
 def _config(given: argparse.Namespace) -> SimConfig:
@@ -128,6 +144,16 @@ def _config(given: argparse.Namespace) -> SimConfig:
         parent_pid=given.parent_pid,
         hold_without_clients=given.hold_without_clients,
         wait_for_symbols=given.wait_for_symbols,
+        faults=given.faults,
+        cash=given.cash,
+        taker_fee_bps=given.taker_fee_bps,
+        maker_fee_bps=given.maker_fee_bps,
+        half_spread_bps=given.half_spread_bps,
+        slippage_bps=given.slippage_bps,
+        api_key=given.api_key,
+        api_secret=given.api_secret,
+        api_passphrase=given.api_passphrase,
+        enforce_limits=given.enforce_limits,
     )
 
 

@@ -11,6 +11,7 @@ from bot.simexchange.bars import MINUTE_MS
 from bot.simexchange.config import Market, SimConfig
 from bot.simexchange.exchange_info import list_symbol, symbol_id
 from bot.simexchange.market import VisibleMarket
+from bot.simexchange.okx_listing import list_swap
 from bot.simexchange.source import BarSource
 from bot.simexchange.synthetic import DEFAULT_SYMBOLS, ORIGIN_MS, SyntheticSource
 from bot.simexchange.tape import TapeSource, join_tapes, read_funding, read_tape
@@ -44,9 +45,12 @@ def build_market(config: SimConfig) -> VisibleMarket:
         chosen = config.symbols or DEFAULT_SYMBOLS
         names = {symbol_id(name): name for name in chosen}
         source = SyntheticSource(tuple(names), config.seed)
+    prices = {symbol: _reference_price(source, symbol) for symbol in source.symbols}
     listings = {
-        symbol: list_symbol(names[symbol], market, _reference_price(source, symbol))
-        for symbol in source.symbols
+        symbol: list_swap(names[symbol], price)
+        if market is Market.OKX
+        else list_symbol(names[symbol], market, price)
+        for symbol, price in prices.items()
     }
     return VisibleMarket(source, listings, market, _funding(config.funding))
 
@@ -82,15 +86,18 @@ def _reference_price(source: BarSource, symbol: str) -> float:
 
 
 def _market_of(tapes: tuple[str, ...]) -> Market:
-    """Spot or USD-M by the names of the tapes."""
+    """The market that the names of the tapes tell."""
     kinds = set()
     for given in tapes:
         match = TAPE_NAME.fullmatch(Path(given.rpartition("=")[2]).name)
         contract = ":" in given.rpartition("=")[0]
         usdm = contract or (match is not None and match["exchange"].endswith("usdm"))
-        kinds.add(Market.USDM if usdm else Market.SPOT)
+        if match is not None and match["exchange"] == "okx":
+            kinds.add(Market.OKX)
+        else:
+            kinds.add(Market.USDM if usdm else Market.SPOT)
     if len(kinds) > 1:
-        raise ConfigError("tapes: some are of spot and some of perpetuals; choose with --market")
+        raise ConfigError("tapes: they are not all of one market; choose with --market")
     return kinds.pop() if kinds else Market.USDM
 
 

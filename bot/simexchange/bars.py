@@ -24,6 +24,12 @@ class Bar(NamedTuple):
     volume: float
 
 
+def turns(bar: Bar) -> tuple[float, float, float, float]:
+    """The prices between which a bar's price is taken to go in straight lines, a third of the minute each."""
+    first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+    return bar.open, first, second, bar.close
+
+
 def partial_bar(bar: Bar, elapsed_ms: int) -> Bar:
     """The bar as it stood ``elapsed_ms`` (0 < elapsed < 60 000) after its open.
 
@@ -32,8 +38,7 @@ def partial_bar(bar: Bar, elapsed_ms: int) -> Bar:
     of the bar's own decimals and inside its range.
     """
     share = elapsed_ms / MINUTE_MS
-    first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
-    points = (bar.open, first, second, bar.close)
+    points = turns(bar)
     leg = min(int(share * 3), 2)
     price = points[leg] + (points[leg + 1] - points[leg]) * (share * 3 - leg)
     digits = max(_decimals(value) for value in points)

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from bot.simexchange.fault_stream import Line, StreamFaults
+
 log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 100_000
@@ -39,11 +41,12 @@ class StreamRefusedError(Exception):
 class Session:
     """One WebSocket client."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, wrapped: bool) -> None:
+    def __init__(self, socket: web.WebSocketResponse, *, wrapped: bool, line: Line) -> None:
         self.socket = socket
         self.wrapped = wrapped
+        self.line = line
         self.streams: set[str] = set()
-        self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[str | Callable[[], None]] = asyncio.Queue(QUEUE_LIMIT)
 
     def put(self, text: str) -> bool:
         """Queue a message; False if the client is too far behind."""
@@ -56,13 +59,40 @@ class Session:
     async def write(self) -> None:
         """Send what is queued until cancelled or the client is gone."""
         while True:
-            await self.socket.send_str(await self._queue.get())
+            item = await self._queue.get()
+            if isinstance(item, str):
+                await self.line.send(self.socket, item)
+            else:
+                item()
+            self._queue.task_done()
+
+    def cut(self, *, close_frame: bool = False) -> None:
+        """Close the socket after what is queued, with a close frame or without a word; a silent line at once."""
+        if self.line.silent:
+            self._end(close_frame=close_frame)
+        else:
+            self.after_queued(lambda: self._end(close_frame=close_frame))
+
+    def after_queued(self, do: Callable[[], None]) -> None:
+        """Do something once what is queued has been sent; at once where nothing more can be queued."""
+        try:
+            self._queue.put_nowait(do)
+        except asyncio.QueueFull:
+            do()
 
     async def ping(self, every_s: float, stamp: Callable[[], int]) -> None:
         """Ping as Binance does, with the time as payload, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            await self.socket.ping(str(stamp()).encode())
+            if not self.line.deaf:
+                await self.socket.ping(str(stamp()).encode())
+
+    def _end(self, *, close_frame: bool) -> None:
+        if close_frame:
+            task = asyncio.ensure_future(self.socket.close(code=WSCloseCode.GOING_AWAY))
+            task.add_done_callback(_report)
+        else:
+            self.line.abort()
 
 
 class StreamHub:
@@ -76,8 +106,10 @@ class StreamHub:
         now_ms: Callable[[], int],
         ping_seconds: float,
         mark_prices: bool,
+        faults: StreamFaults,
     ) -> None:
         """``changed`` is called whenever the subscribed symbols may have changed."""
+        self._faults = faults
         self._known = {symbol.lower() for symbol in symbols}
         self._changed = changed
         self._now_ms = now_ms
@@ -96,26 +128,34 @@ class StreamHub:
         """Whether anybody listens to a stream."""
         return bool(self._subscribers.get(stream))
 
+    def listens(self, symbol: str) -> bool:
+        """Whether anybody listens to a symbol."""
+        return any(self.wanted(f"{symbol.lower()}@{ending}") for ending in self._endings)
+
     def publish(self, stream: str, text: str) -> None:
         """Queue a message for everybody who listens to the stream."""
-        for session in list(self._subscribers.get(stream, ())):
-            sent = session.put(f'{{"stream":"{stream}","data":{text}}}' if session.wrapped else text)
+
+        def put(session: Session, given: str) -> None:
+            sent = session.put(f'{{"stream":"{stream}","data":{given}}}' if session.wrapped else given)
             if not sent:
                 log.error("session thrown out: %d messages behind", QUEUE_LIMIT)
                 self._forget(session)
                 task = asyncio.ensure_future(session.socket.close(code=WSCloseCode.POLICY_VIOLATION))
                 task.add_done_callback(_report)
 
+        self._faults.publish(stream, text, list(self._subscribers.get(stream, ())), put)
+
     async def serve(
         self, request: web.Request, streams: Collection[str], *, wrapped: bool
     ) -> web.StreamResponse:
         """Serve one WebSocket until it closes; ``streams`` are those that its URL asked for."""
         socket = web.WebSocketResponse(
-            compress=False, autoping=True, max_msg_size=1 << 20, timeout=CLOSE_SECONDS
+            compress=False, autoping=False, max_msg_size=1 << 20, timeout=CLOSE_SECONDS
         )
         await socket.prepare(request)
-        session = Session(socket, wrapped=wrapped)
+        session = Session(socket, wrapped=wrapped, line=Line(request.transport))
         self._sessions.add(session)
+        self._faults.joined(session)
         tasks = [
             asyncio.ensure_future(session.write()),
             asyncio.ensure_future(session.ping(self._ping_seconds, self._now_ms)),
@@ -130,7 +170,10 @@ class StreamHub:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._handle(session, message.data)
+                elif message.type is WSMsgType.PING:
+                    await session.line.pong(socket, message.data)
         finally:
+            session.line.close()
             for task in tasks:
                 task.cancel()
             self._sessions.discard(session)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from bot.simexchange.bars import Bar, kline_message, number, partial_bar
 from bot.simexchange.binance_stream import KLINE, MARK_PRICES, StreamHub
 from bot.simexchange.clock import MarketClock, Pace
 from bot.simexchange.market import FUNDING_INTERVAL_MS, VisibleMarket
+from bot.simexchange.okx_stream import OkxStreams
 from bot.simexchange.schedule import Event, EventKind, next_event
+from bot.simexchange.trading_floor import TradingFloor
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +37,68 @@ class Conductor:
         offsets_ms: tuple[int, ...],
         wait_for_symbols: int,
         clock_file: Path,
+        holds: bool = True,
     ) -> None:
-        """``wait_for_symbols``: how many must be subscribed for time to move; 0 lets it run alone."""
+        """``wait_for_symbols``: how many must be subscribed for time to move, or without ``holds`` to begin; 0: none."""
         self.market = market
         self.start_ms = start_ms
         self.ended = False
         self.told_to_hold = False
+        self.before_event: Callable[[int], None] | None = None
         self._offsets_ms = offsets_ms
         self._wait_for = wait_for_symbols
+        self._holds = holds
         self._clock_file = clock_file
         self._clock = MarketClock(start_ms, speed)
         self._pace = Pace(offsets_ms[0], start_ms, start_ms)
         self._position_ms = start_ms
         self._changed = asyncio.Event()
-        self._hub: StreamHub | None = None
+        self._event_before_ms = start_ms
+        self._hub: StreamHub | OkxStreams | None = None
+        self._floor: TradingFloor | None = None
         self._fingerprint: str = market.source.describe()["fingerprint"]
 
-    def attach(self, hub: StreamHub) -> None:
+    def attach(self, hub: StreamHub | OkxStreams) -> None:
         """Say where to send; before ``play``."""
         self._hub = hub
+
+    def attach_floor(self, floor: TradingFloor) -> None:
+        """Say where orders are matched; before ``play``."""
+        self._floor = floor
+        floor.stored = self.save
 
     def now_ms(self) -> int:
         """The exchange's time."""
         return self._clock.now_ms(asyncio.get_running_loop().time())
+
+    def trading_ms(self) -> int:
+        """When an order that comes now is made.
+
+        While a paced market waits for the last close to be acknowledged, what comes is an answer to that close, and
+        is made at it: time goes on a little beyond only so that clients see it pass.
+        """
+        if self._clock.speed == 0 and self._pace.acknowledged_ms < self._pace.last_close_ms:
+            return self._pace.last_close_ms
+        return self.now_ms()
+
+    def event_before_ms(self) -> int:
+        """Market time of the event that was sent before the newest one; paced, no later than the last acknowledged close.
+
+        A paced market goes through a minute in no time, so a request may be on its way while several events are sent.
+        """
+        if self._clock.speed == 0:
+            return min(self._event_before_ms, self._pace.acknowledged_ms)
+        return self._event_before_ms
+
+    @property
+    def speed(self) -> float:
+        """Market seconds a second."""
+        return self._clock.speed
+
+    @property
+    def position_ms(self) -> int:
+        """Time of the newest event."""
+        return self._position_ms
 
     def wake(self) -> None:
         """Something changed on which time may depend."""
@@ -96,8 +138,12 @@ class Conductor:
             self._clock.limit(event.at_ms)
             await self._until_due(event)
             self._clock.reach(event.at_ms, loop.time())
-            self._send(event)
-            self._position_ms = event.at_ms
+            if self.before_event is not None:
+                self.before_event(event.at_ms)
+            bars = self._bars(event)
+            await self._trade(event, bars)
+            self._send(event, bars)
+            self._event_before_ms, self._position_ms = self._position_ms, event.at_ms
             if event.kind is EventKind.FINAL:
                 self._pace.close(event.at_ms)
                 self.save()
@@ -139,6 +185,7 @@ class Conductor:
         if fingerprint != self._fingerprint:
             raise ConfigError(f"{self._clock_file}: belongs to another market; start without --resume")
         self._position_ms, self.start_ms, self._pace = position, start, pace
+        self._event_before_ms = position
         self._clock = MarketClock(position, self._clock.speed)
         return True
 
@@ -150,6 +197,8 @@ class Conductor:
                 self._clock.stop(loop.time())
                 await self._changed.wait()
                 continue
+            if not self._holds:
+                self._wait_for = 0
             self._clock.start(loop.time())
             delay = self._clock.seconds_until(event.at_ms, loop.time())
             if delay <= 0:
@@ -169,28 +218,51 @@ class Conductor:
             return "awaiting_ack"
         return None
 
-    def _send(self, event: Event) -> None:
+    def _bars(self, event: Event) -> dict[str, Bar]:
+        """The bars of the event's minute, by symbol: all at its end, else those that somebody listens to."""
+        hub = self._hub
+        bars: dict[str, Bar] = {}
+        for symbol in self.market.source.symbols:
+            needed = event.kind is EventKind.FINAL or (hub is not None and hub.listens(symbol))
+            if needed and (bar := self.market.closing(symbol, event.minute_ms)) is not None:
+                bars[symbol] = bar
+        return bars
+
+    async def _trade(self, event: Event, bars: dict[str, Bar]) -> None:
+        """Match a minute before its final bars are sent, and in a paced market let clients hear of it first."""
+        floor = self._floor
+        if floor is None or event.kind is EventKind.BEAT:
+            return
+        if event.kind is EventKind.FINAL:
+            told = floor.close_minute(bars)
+        else:
+            told = floor.begin_minute(event.minute_ms)
+        if told and self._clock.speed == 0:
+            await floor.streams.wait_until_read()
+
+    def _send(self, event: Event, bars: dict[str, Bar]) -> None:
         hub = self._hub
         if hub is None:
             return
-        for symbol in self.market.source.symbols:
-            name = symbol.lower()
-            stream = f"{name}@{KLINE}"
-            marks = [mark for ending in MARK_PRICES if hub.wanted(mark := f"{name}@{ending}")]
-            if not marks and not hub.wanted(stream):
+        for symbol, bar in bars.items():
+            if not hub.listens(symbol):
                 continue
-            bar = self.market.closing(symbol, event.minute_ms)
-            if bar is None:
-                continue
-            shown = (
-                bar
-                if event.kind is not EventKind.PARTIAL
-                else partial_bar(bar, event.at_ms - event.minute_ms)
-            )
             closed = event.kind is not EventKind.PARTIAL
-            hub.publish(stream, kline_message(symbol, shown, event.at_ms, closed=closed))
-            for mark in marks:
-                hub.publish(mark, self._mark_price(symbol, shown, event.at_ms))
+            shown = bar if closed else partial_bar(bar, event.at_ms - event.minute_ms)
+            if isinstance(hub, OkxStreams):
+                hub.send_bar(symbol, shown, closed=closed)
+            else:
+                self._send_to_binance(hub, symbol, shown, event.at_ms, closed=closed)
+
+    def _send_to_binance(self, hub: StreamHub, symbol: str, bar: Bar, at_ms: int, *, closed: bool) -> None:
+        """The streams of a symbol's bars and of its mark price, each where somebody listens."""
+        name = symbol.lower()
+        stream = f"{name}@{KLINE}"
+        if hub.wanted(stream):
+            hub.publish(stream, kline_message(symbol, bar, at_ms, closed=closed))
+        for ending in MARK_PRICES:
+            if hub.wanted(mark := f"{name}@{ending}"):
+                hub.publish(mark, self._mark_price(symbol, bar, at_ms))
 
     def _mark_price(self, symbol: str, bar: Bar, at_ms: int) -> str:
         due = at_ms - at_ms % FUNDING_INTERVAL_MS + FUNDING_INTERVAL_MS

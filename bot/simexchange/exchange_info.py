@@ -53,7 +53,10 @@ RULES: dict[str, tuple[float, float, float, float, float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One symbol of the exchange: its id (``BTCUSDT``), currencies and rules."""
+    """One symbol of the exchange: its id (``BTCUSDT``), currencies and rules.
+
+    ``contract`` is how many base units a contract is, 1 where quantities are told in base units.
+    """
 
     symbol: str
     base: str
@@ -61,6 +64,7 @@ class Listing:
     tick: float
     step: float
     min_notional: float
+    contract: float = 1.0
 
     def unified(self, market: Market) -> str:
         """The symbol's name in ccxt."""
@@ -75,7 +79,7 @@ def symbol_id(name: str) -> str:
 
 def list_symbol(name: str, market: Market, price: float) -> Listing:
     """The listing of a symbol whose price is about ``price``; raises ConfigError if its name cannot be split."""
-    base, quote = _split(name)
+    base, quote = split_symbol(name)
     known = RULES.get(base) if quote == "USDT" else None
     if known:
         tick, step, notional = known[:3] if market is Market.SPOT else known[3:]
@@ -124,7 +128,8 @@ def futures_info(listings: list[Listing], now_ms: int) -> dict[str, Any]:
     }
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_symbol(name: str) -> tuple[str, str]:
+    """Base and quote currency of a symbol in any of its spellings; raises ConfigError where they are not known."""
     if "/" in name:
         base, quote = name.split(":", maxsplit=1)[0].upper().split("/", maxsplit=1)
         return base, quote
@@ -175,7 +180,15 @@ def _spot_symbol(listing: Listing) -> dict[str, Any]:
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
+        "orderTypes": [
+            "LIMIT",
+            "LIMIT_MAKER",
+            "MARKET",
+            "STOP_LOSS",
+            "STOP_LOSS_LIMIT",
+            "TAKE_PROFIT",
+            "TAKE_PROFIT_LIMIT",
+        ],
         "icebergAllowed": True,
         "ocoAllowed": True,
         "otoAllowed": True,

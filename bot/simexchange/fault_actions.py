@@ -22,6 +22,10 @@ from bot.simexchange.fault_fields import (
     whole,
     word,
 )
+from bot.simexchange.okx_codes import TEXTS as OKX_TEXTS
+
+LAST_CODE = 69_999
+"""The largest code of an error: those of Binance are negative, those of OKX have five digits."""
 
 DAY_S = 86_400
 DAY_MS = DAY_S * 1_000
@@ -88,8 +92,8 @@ class Answer:
 
     Attributes:
         status: Of the reply.
-        code: Binance's; with ``text`` it makes the body ``{"code": …, "msg": …}``.
-        text: None takes Binance's text for the code.
+        code: The exchange's; with ``text`` it makes the body of its errors. OKX takes Binance's codes too.
+        text: None takes the exchange's own text for the code.
         body: The whole body instead; what begins with ``<`` is HTML.
         retry_after_s: The ``Retry-After`` header.
         executed: Whether the request is carried out all the same.
@@ -97,7 +101,7 @@ class Answer:
     """
 
     status: int = entry(whole(200, 599))
-    code: int | None = entry(optional(whole(-9_999, 0)), None)
+    code: int | None = entry(optional(whole(-9_999, LAST_CODE)), None)
     text: str | None = entry(optional(any_text), None)
     body: str | None = entry(optional(any_text), None)
     retry_after_s: int | None = entry(optional(whole(0, DAY_S)), None)
@@ -119,9 +123,9 @@ class Spoil:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """A definite refusal in Binance's words; nothing is carried out."""
+    """A definite refusal in the exchange's words; nothing is carried out. OKX answers with status 200 whatever is said here."""
 
-    code: int = entry(whole(-9_999, -1))
+    code: int = entry(whole(-9_999, LAST_CODE))
     text: str | None = entry(optional(any_text), None)
     status: int = entry(whole(400, 499), 400)
 
@@ -347,5 +351,5 @@ def word_of(action: Action) -> str:
 
 
 def text_of(code: int, given: str | None) -> str:
-    """The text of an error: the one given, or Binance's for the code."""
-    return given if given is not None else TEXTS.get(code, "An error occurred.")
+    """The text of an error: the one given, or the exchange's for the code."""
+    return given if given is not None else {**TEXTS, **OKX_TEXTS}.get(code, "An error occurred.")

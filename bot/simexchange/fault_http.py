@@ -31,6 +31,8 @@ from bot.simexchange.fault_desk import Act, FaultDesk
 from bot.simexchange.fault_hiding import OrderHiding
 from bot.simexchange.fault_messages import torn
 from bot.simexchange.fault_sight import RequestSight
+from bot.simexchange.okx_faults import body_params, error_body, is_okx
+from bot.simexchange.okx_hiding import OkxHiding
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class HttpFaults:
         self._restart = restart
         self._now_ms = now_ms
         self._hiding = OrderHiding(desk)
+        self._okx_hiding = OkxHiding(desk)
         self._numbers = count(1)
 
     async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -82,12 +85,18 @@ class HttpFaults:
         self, request: web.Request, params: Mapping[str, str], handler: Handler
     ) -> web.StreamResponse:
         """The true answer, but for orders that are not to be found yet."""
-        refusal = self._hiding.refusal(request.method, params)
+        of_okx = is_okx(request.path)
+        if of_okx:
+            code = self._okx_hiding.refusal(request.method, request.path, params)
+            refusal = None if code is None else (code, text_of(code, None))
+        else:
+            refusal = self._hiding.refusal(request.method, params)
         if refusal is not None:
-            return _error(400, *refusal)
+            return _error(request, 400, *refusal)
         response = await handler(request)
         if self._desk.hides and isinstance(response, web.Response) and response.text is not None:
-            shown = self._hiding.shown(request.method, response.text)
+            hiding = self._okx_hiding if of_okx else self._hiding
+            shown = hiding.shown(request.method, response.text)
             if shown is not None:
                 response.text = shown
         return response
@@ -137,7 +146,7 @@ class _Disturbed:
                 return _spoilt(await self._true_answer(), how)
             case Refuse(code=code, text=text, status=status):
                 await self._true_answer(executed=False)
-                return _error(status, code, text_of(code, text))
+                return _error(self._request, status, code, text)
             case Restart() as restart:
                 await self._true_answer(executed=restart.executed)
                 self._faults.restart(restart)
@@ -168,12 +177,17 @@ class _Disturbed:
             return _text(answer.status, answer.body, headers)
         if answer.code is None:
             return _text(answer.status, answer.text or "", headers)
-        return _error(answer.status, answer.code, text_of(answer.code, answer.text), headers)
+        if is_okx(self._request.path):
+            body = error_body(self._request.method, self._request.path, answer.code, answer.text)
+            return _text(answer.status, json.dumps(body, separators=(",", ":")), headers)
+        return _error(self._request, answer.status, answer.code, answer.text, headers)
 
 
 async def _params(request: web.Request) -> dict[str, str]:
     """The parameters of a request, of its URL and of its form; aiohttp keeps the body for who reads it next."""
-    return {**dict(parse_qsl(await request.text())), **request.query}
+    body = await request.text()
+    given = body_params(body) if is_okx(request.path) else None
+    return {**(dict(parse_qsl(body)) if given is None else given), **request.query}
 
 
 def _cut(request: web.Request) -> web.Response:
@@ -183,8 +197,14 @@ def _cut(request: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
-def _error(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    return _text(status, json.dumps({"code": code, "msg": message}, separators=(",", ":")), headers)
+def _error(
+    request: web.Request, status: int, code: int, text: str | None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """An error in the exchange's shape; those of OKX come with status 200."""
+    body: dict[str, Any] = {"code": code, "msg": text_of(code, text)}
+    if is_okx(request.path):
+        status, body = 200, error_body(request.method, request.path, code, text)
+    return _text(status, json.dumps(body, separators=(",", ":")), headers)
 
 
 def _text(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -206,7 +226,9 @@ def _spoilt(response: web.StreamResponse | None, how: str) -> web.Response:
 
 
 def _nulled(value: Any, how: str) -> Any:
-    """Rows as null, or with values of null."""
+    """Rows as null, or with values of null; OKX's are in an envelope, which stays."""
+    if isinstance(value, dict) and isinstance(value.get("data"), list) and "code" in value:
+        return {**value, "data": _nulled(value["data"], how)}
     if isinstance(value, list):
         return [None if how == "null_rows" else _nulled_row(row) for row in value]
     return _nulled_row(value) if how == "null_fields" else None

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.simexchange.fault_actions import Mutate
+from bot.simexchange.okx_faults import closed, opened
 
 
 def torn(text: str, share: float) -> str:
@@ -16,7 +17,8 @@ def torn(text: str, share: float) -> str:
 
 def mutated(text: str, mutate: Mutate) -> str:
     """The message with fields set, where the object that holds them is there, and fields removed."""
-    message = json.loads(text)
+    given = json.loads(text)
+    message = opened(given)
     for path, value in mutate.set:
         holder, name = _holder(message, path)
         if holder is not None:
@@ -25,13 +27,14 @@ def mutated(text: str, mutate: Mutate) -> str:
         holder, name = _holder(message, path)
         if holder is not None:
             holder.pop(name, None)
-    return json.dumps(message, separators=(",", ":"))
+    return json.dumps(closed(message, given), separators=(",", ":"))
 
 
 def off_by(text: str, by_bps: float) -> str:
     """A candle's message with its close moved by some bps, at least one unit of its last digit; others as they are."""
-    message = json.loads(text)
-    candle = message.get("k")
+    given = json.loads(text)
+    message = opened(given)
+    candle = message.get("k") or message.get("data")
     if not isinstance(candle, dict) or "c" not in candle:
         return text
     close = Decimal(candle["c"])
@@ -42,7 +45,7 @@ def off_by(text: str, by_bps: float) -> str:
     candle["c"] = str(moved)
     candle["h"] = str(max(Decimal(candle["h"]), moved))
     candle["l"] = str(min(Decimal(candle["l"]), moved))
-    return json.dumps(message, separators=(",", ":"))
+    return json.dumps(closed(message, given), separators=(",", ":"))
 
 
 def _holder(message: Any, path: str) -> tuple[dict[str, Any] | None, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.simexchange.fault_actions import Target
 from bot.simexchange.fault_fields import plain
+from bot.simexchange.okx_faults import opened, symbol_of
 from bot.simexchange.orders import OrderRequest
 
 CLIENT_ORDER_ID = "clientOrderId"
@@ -17,9 +18,9 @@ CLIENT_ORDER_ID = "clientOrderId"
 _ALIASES: Mapping[Target, tuple[str, ...]] = {
     Target.ROUTE: (
         "newClientOrderId", "origClientOrderId", "clientAlgoId", "listClientOrderId", "aboveClientOrderId",
-        "belowClientOrderId",
+        "belowClientOrderId", "algoClOrdId", "clOrdId",
     ),
-    Target.STREAM: ("o.c", "o.caid", "C", "c"),
+    Target.STREAM: ("o.c", "o.caid", "C", "c", "data.algoClOrdId", "data.clOrdId"),
 }  # fmt: skip
 
 
@@ -83,6 +84,11 @@ class RequestSight(Sight):
         """The parameters, of the URL and of the body."""
         return self.params
 
+    @cached_property
+    def symbol(self) -> str | None:
+        """By the parameter ``symbol``, or by OKX's ``instId``."""
+        return self.value("symbol") or symbol_of(self.value("instId"))
+
     def noted(self) -> dict[str, Any]:
         """With the number of the request."""
         return {**super().noted(), "request_id": self.number}
@@ -97,15 +103,17 @@ class MessageSight(Sight):
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
-        """The message itself."""
-        found = json.loads(self.text)
+        """The message itself; of OKX's rows the first."""
+        found = opened(json.loads(self.text))
         return found if isinstance(found, dict) else {}
 
     @cached_property
     def symbol(self) -> str | None:
         """By the name of the stream, or by the message."""
         name, at, _ = self.name.partition("@")
-        return name.upper() if at else next(filter(None, map(self._at, ("s", "o.s"))), None)
+        if at:
+            return name.upper()
+        return self._at("s") or self._at("o.s") or symbol_of(self._at("data.instId"))
 
     def noted(self) -> dict[str, Any]:
         """With the message as it would have gone out."""

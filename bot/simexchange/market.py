@@ -64,6 +64,12 @@ class VisibleMarket:
         rows = self.klines(symbol, MINUTE_MS, None, now_ms, 1, now_ms)
         return rows[-1].close if rows else None
 
+    def trading_price(self, symbol: str, now_ms: int) -> float | None:
+        """The price at which an order of this moment trades: at a minute's boundary the open of the bar that begins."""
+        if now_ms % MINUTE_MS == 0 and (bar := self.closing(symbol, now_ms)):
+            return bar.open
+        return self.last_price(symbol, now_ms)
+
     def klines(
         self,
         symbol: str,

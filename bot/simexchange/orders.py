@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from bot.core.position import held_after
 from bot.simexchange.exchange_info import Listing
 
 
@@ -69,6 +70,8 @@ class OrderRequest:
         time_in_force: Of a limit order.
         reduce_only: May only shrink a position (perpetuals).
         close_position: A conditional order that closes whatever is held (perpetuals); its quantity is 0.
+        position_side: ``BOTH``, or of a hedged account ``LONG`` or ``SHORT`` (perpetuals).
+        label: A word of the exchange's protocol, kept with the order and told again; nothing here reads it.
     """
 
     symbol: str
@@ -81,11 +84,23 @@ class OrderRequest:
     time_in_force: TimeInForce = TimeInForce.GTC
     reduce_only: bool = False
     close_position: bool = False
+    position_side: str = "BOTH"
+    label: str = ""
 
     @property
     def is_conditional(self) -> bool:
         """Whether it waits for a price."""
         return self.kind in {OrderKind.STOP_MARKET, OrderKind.TAKE_PROFIT_MARKET}
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether it may only shrink a position."""
+        return self.reduce_only or self.close_position
+
+    @property
+    def sign(self) -> int:
+        """+1 of a buying order, -1 of a selling one."""
+        return 1 if self.side == "BUY" else -1
 
 
 @dataclass(slots=True)
@@ -122,6 +137,23 @@ class SimOrder:
     def is_open(self) -> bool:
         """Whether it may still trade."""
         return self.status in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
+
+    @property
+    def remaining(self) -> float:
+        """Base units not executed; 0 of an order that closes whatever is held."""
+        return held_after(self.request.quantity, -self.executed_quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class SimPair:
+    """Two orders (of spot, or of OKX's swaps) of which one goes when the other fills or is canceled (OCO); the ids are order numbers."""
+
+    list_id: int
+    client_id: str
+    symbol: str
+    stop_id: int
+    target_id: int
+    created_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

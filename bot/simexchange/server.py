@@ -18,15 +18,18 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.errors import ConfigError, StorageError
+from bot.errors import ConfigError, EngineProtocolError, StorageError
 from bot.simexchange.assembly import build_market, start_time
-from bot.simexchange.binance_rest import BinanceRest
 from bot.simexchange.binance_stream import StreamHub
 from bot.simexchange.conductor import Conductor
 from bot.simexchange.config import Market, SimConfig
 from bot.simexchange.control import SimControlApi
+from bot.simexchange.fault_room import Faults
 from bot.simexchange.occupancy import occupied
+from bot.simexchange.okx_room import OkxRoom, open_streams
+from bot.simexchange.okx_stream import OkxStreams
 from bot.simexchange.tls import server_context
+from bot.simexchange.trading_room import TradingRoom
 
 log = logging.getLogger(__name__)
 
@@ -55,37 +58,71 @@ class SimServer:
         self.config = config
         self.market = build_market(config)
         every = len(self.market.listings)
-        wanted = min(config.wait_for_symbols or every, every) if config.holds else 0
+        wanted = min(config.wait_for_symbols or (every if config.holds else 0), every)
         self.conductor = Conductor(
             self.market,
             start_ms=start_time(config, self.market.source),
             speed=config.speed,
             offsets_ms=config.partial_offsets_ms,
             wait_for_symbols=wanted,
+            holds=config.holds,
             clock_file=config.sim_dir / "clock.json",
         )
-        self.hub = StreamHub(
+        self.faults = Faults(
+            config.sim_dir,
+            config.faults,
+            resume=config.resume,
+            now_ms=self.conductor.now_ms,
+            start_ms=lambda: self.conductor.start_ms,
+        )
+        self.conductor.before_event = self.faults.tick
+        self.hub = self._open_hub()
+        self.conductor.attach(self.hub)
+        self.control = SimControlApi(self.conductor, self.hub, self.faults)
+        self.trading: TradingRoom | OkxRoom | None = None
+        self.playing: asyncio.Task[None] | None = None
+
+    def _open_hub(self) -> StreamHub | OkxStreams:
+        if self.market.market is Market.OKX:
+            return open_streams(self.config, self.market, self.conductor, self.faults)
+        return StreamHub(
             self.market.listings,
             changed=self.conductor.wake,
             now_ms=self.conductor.now_ms,
-            ping_seconds=config.ping_seconds,
+            ping_seconds=self.config.ping_seconds,
             mark_prices=self.market.market is Market.USDM,
+            faults=self.faults.streams,
         )
-        self.conductor.attach(self.hub)
-        self.control = SimControlApi(self.conductor, self.hub)
-        self.rest: BinanceRest | None = None
-        self.playing: asyncio.Task[None] | None = None
+
+    def open(self) -> TradingRoom | OkxRoom:
+        """Go on where the clock was, if told to, and open the account; raises ConfigError or StorageError."""
+        resumed = self.config.resume and self.conductor.restore()
+        if resumed:
+            log.info("going on from %d", self.conductor.now_ms())
+        parts = (self.config, self.market, self.conductor, self.faults)
+        if isinstance(self.hub, OkxStreams):
+            self.trading = OkxRoom(*parts, self.hub, resumed=resumed)
+        else:
+            self.trading = TradingRoom(*parts, resumed=resumed)
+        self.control.trading = self.trading
+        return self.trading
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Send a request to the part that answers it."""
         if request.path.startswith("/sim/"):
             return await self.control.respond(request)
-        asked = _streams_of(request, self.market.market)
-        if asked is not None and request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self.hub.serve(request, asked[0], wrapped=asked[1])
-        if self.rest is None:
-            self.rest = BinanceRest(self.market, self.conductor.now_ms, asyncio.get_running_loop().time)
-        return self.rest.respond(request)
+        return await self.faults.http.around(request, self._serve)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if self.trading is None:
+            raise EngineProtocolError("the exchange was asked before it was opened")
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            if self.trading.streams.wants(request):
+                return await self.trading.streams.serve(request)
+            asked = _streams_of(request, self.market.market)
+            if asked is not None and isinstance(self.hub, StreamHub):
+                return await self.hub.serve(request, asked[0], wrapped=asked[1])
+        return await self.trading.rest.respond(request)
 
 
 @asynccontextmanager
@@ -100,8 +137,7 @@ async def running(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint]
 async def _serving(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint]]:
     """The exchange itself, once its folder is its own."""
     server = SimServer(config)
-    if config.resume and server.conductor.restore():
-        log.info("going on from %d", server.conductor.now_ms())
+    trading = server.open()
     ca_file = (config.sim_dir / "ca.pem").absolute()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", server.handle)
@@ -125,7 +161,10 @@ async def _serving(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint
             server.conductor.save()
             (config.sim_dir / "endpoint.json").unlink(missing_ok=True)
         await server.hub.close()
+        await trading.streams.close()
         await runner.cleanup()
+        trading.floor.close()
+        server.faults.close()
 
 
 async def run(config: SimConfig) -> None:

@@ -17,8 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-HOSTS = ("localhost", "sim.local", "binance.com", "*.binance.com", "*.binance.vision", "*.binancefuture.com")
-"""The hosts that ccxt's Binance classes talk to, and the exchange's own."""
+HOSTS = (
+    *("localhost", "sim.local"),
+    *("binance.com", "*.binance.com", "*.binance.vision", "*.binancefuture.com"),
+    *("okx.com", "*.okx.com"),
+)
+"""The hosts that ccxt's Binance and OKX classes talk to, and the exchange's own."""
 
 VALID_FROM = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 VALID_TO = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)

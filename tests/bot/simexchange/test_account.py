@@ -282,3 +282,31 @@ def test_an_account_event_names_both_assets_of_a_trade_on_spot():
     told = [event for event in world.account.take_events() if isinstance(event, AccountChanged)]
     assert [[one.asset for one in event.balances] for event in told] == [["AAA", "USDT"]]
     assert told[0].balances == tuple(world.account.balances())
+
+
+@pytest.mark.parametrize("holding", [True, False])
+def test_of_a_pair_of_swaps_nothing_is_left_once_one_was_reached(holding):
+    """Stop and target are conditional orders of which one ends the other, also where there is nothing to reduce."""
+    world = sim_world(Market.OKX)
+    if holding:
+        world.place(request("BUY", 2.0))
+    ends = {"quantity": 2.0, "reduce_only": True}
+    asked = (stop("SELL", 90.0, **ends), target("SELL", 110.0, **ends))
+    list_id, first, second = world.account.place_pair(*asked, "pair", world.now_ms)
+    assert (first.list_id, second.list_id) == (list_id, list_id)
+    assert world.account.pair(list_id).target_id == second.order_id
+    world.open_bar(100.0, 111.0, 99.0, 105.0)
+    world.close_bars()
+    assert world.account.open_orders(conditional=True) == []
+    reached = world.account.find(SYMBOL, order_id=second.order_id, conditional=True)
+    assert reached.status is (OrderStatus.FINISHED if holding else OrderStatus.EXPIRED)
+    assert held(world.account) == 0.0
+
+
+def test_an_order_may_be_taken_in_and_canceled_at_once():
+    """It has a number and a reason, and nothing was traded."""
+    world = sim_world(Market.OKX)
+    order = world.account.place_canceled(limit("BUY", 99.0), world.now_ms, "would take")
+    assert (order.status, order.reason, order.executed_quantity) == (OrderStatus.CANCELED, "would take", 0.0)
+    assert executions(world) == ["NEW", "CANCELED"]
+    assert world.account.open_orders() == []

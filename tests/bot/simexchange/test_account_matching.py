@@ -198,7 +198,7 @@ class Client:
     def is_holding(self) -> bool:
         """Whether anything is held."""
         account = self.world.account
-        if account.market is Market.USDM:
+        if account.market is not Market.SPOT:
             return held(account) != 0.0
         return any(one.free + one.locked for one in account.balances() if one.asset == "AAA")
 
@@ -223,7 +223,7 @@ class Client:
     def leave(self, intent: OrderIntent) -> None:
         """Cancel what protects, and close at market."""
         self.clear()
-        reducing = self.world.account.market is Market.USDM
+        reducing = self.world.account.market is not Market.SPOT
         self.world.place(
             request(intent.side.name, intent.quantity, intent.client_order_id, reduce_only=reducing)
         )
@@ -231,7 +231,7 @@ class Client:
     def clear(self) -> None:
         """Cancel whatever is open."""
         account = self.world.account
-        for conditional in {False, account.market is Market.USDM}:
+        for conditional in {False, account.market is not Market.SPOT}:
             if account.open_orders(conditional=conditional):
                 account.cancel_all(SYMBOL, conditional=conditional, now_ms=self.world.now_ms)
 
@@ -272,10 +272,12 @@ def test_the_exchange_fills_as_the_core_s_matcher_does(days, market, rate):
     for bar, wish, thousandths, near, far in days:
         world.now_ms = bar.opened_at_ms
         world.open_bar(*bar[1:5], at_ms=bar.opened_at_ms)
-        if market is Market.USDM and bar.opened_at_ms % (480 * MINUTE_MS) == 0:
+        if market is not Market.SPOT and bar.opened_at_ms % (480 * MINUTE_MS) == 0:
             world.account.pay_funding(SYMBOL, rate, bar.open, bar.opened_at_ms)
         is_entry = (
-            wish in {"long", "short"} and not client.is_holding and (wish == "long" or market is Market.USDM)
+            wish in {"long", "short"}
+            and not client.is_holding
+            and (wish == "long" or market is not Market.SPOT)
         )
         if is_entry or (wish == "leave" and client.is_holding):
             intent = wished(wish, thousandths / 1000, (near, far), bar, symbol, matcher)

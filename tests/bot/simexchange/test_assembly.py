@@ -23,12 +23,12 @@ def _config(tmp_path: Path, *tapes: Path | str, **settings) -> SimConfig:
     ("exchange", "market", "unified"),
     [
         ("binance", Market.SPOT, "BTC/USDT"),
-        ("okx", Market.SPOT, "BTC/USDT"),
+        ("okx", Market.OKX, "BTC/USDT:USDT"),
         ("binanceusdm", Market.USDM, "BTC/USDT:USDT"),
     ],
 )
 def test_the_market_is_that_of_the_tapes_name(tmp_path: Path, make_tape, exchange, market, unified) -> None:
-    """The name of a tape says whether it is of spot or of perpetuals."""
+    """The name of a tape says whether it is of spot or of perpetuals, and OKX's are its swaps."""
     built = build_market(_config(tmp_path, make_tape(exchange=exchange)))
     assert built.market is market
     assert [listing.unified(market) for listing in built.listings.values()] == [unified]

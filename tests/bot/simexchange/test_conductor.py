@@ -97,6 +97,20 @@ async def test_fewer_symbols_are_enough_where_so_configured(play, make_tape, rec
             await record.until(lambda: len(record.finals()) == 1)
 
 
+async def test_a_market_that_goes_on_waits_only_to_begin(play, make_tape, start_ms: int) -> None:
+    """Without holding, time begins with the first subscription and passes while that client is away."""
+    alone = {"hold_without_clients": False, "wait_for_symbols": 1}
+    async with play(make_tape(minutes=600), speed=600, **alone) as (_, _, exchange):
+        control = SimControl(exchange)
+        await asyncio.sleep(0.1)
+        assert (await control.clock())["now_ms"] == start_ms
+        async with watching(exchange, "BTC/USDT:USDT"):
+            await _clock_when(control, lambda state: state["now_ms"] >= start_ms + MINUTE_MS)
+        await exchange.close_ws_clients()
+        left_ms = (await control.clock())["now_ms"]
+        await _clock_when(control, lambda state: state["now_ms"] >= left_ms + 2 * MINUTE_MS)
+
+
 async def test_time_stands_while_the_client_is_away(play, make_tape, start_ms: int) -> None:
     """At speed 600 a client that goes away stops the market; when it comes back the market goes on from there."""
     async with play(make_tape(minutes=600), speed=600) as (_, _, exchange):

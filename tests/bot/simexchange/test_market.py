@@ -105,3 +105,15 @@ def test_funding_is_paid_on_the_grid_or_as_a_file_says(market: VisibleMarket) ->
     assert times == [start + step * FUNDING_INTERVAL_MS for step in range(4)]
     rates = [market.funding_rate("BTCUSDT", time) for time in times]
     assert rates == [INTEREST_RATE, INTEREST_RATE, 0.0003, INTEREST_RATE]
+
+
+def test_orders_trade_at_the_open_of_the_bar_that_begins(market: VisibleMarket) -> None:
+    """At a boundary that is its price, within a minute that of the unfinished bar, in a hole the last one."""
+    start = market.source.start_ms
+    bar = market.closing("BTCUSDT", start + 4 * MINUTE_MS)
+    assert bar is not None
+    assert market.trading_price("BTCUSDT", start + 4 * MINUTE_MS) == bar.open
+    assert market.trading_price("BTCUSDT", start + 4 * MINUTE_MS + 20_000) == partial_bar(bar, 20_000).close
+    for later in (5 * MINUTE_MS, 5 * MINUTE_MS + 1, 7 * MINUTE_MS):
+        assert market.trading_price("BTCUSDT", start + later) == bar.close
+    assert market.trading_price("BTCUSDT", start - 1) is None

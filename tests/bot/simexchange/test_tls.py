@@ -33,10 +33,10 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> Non
 
 @pytest.mark.parametrize(
     "host", ["api.binance.com", "fapi.binance.com", "fstream.binance.com", "stream.binance.com", "sim.local",
-             "localhost", "127.0.0.1"]
+             "localhost", "127.0.0.1", "www.okx.com", "ws.okx.com"]
 )  # fmt: skip
 def test_the_hosts_of_ccxt_are_certified(tmp_path: Path, host: str) -> None:
-    """A client that trusts the written authority accepts the server under each of Binance's names."""
+    """A client that trusts the written authority accepts the server under each of Binance's and OKX's names."""
     server = server_context(tmp_path / "ca.pem")
     _handshake(server, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")), host)
 
