@@ -48,8 +48,12 @@ def report_line(report: ExecutionReport) -> bytes | None:
                 "event": "funding",
                 "symbol": report.symbol,
                 "at_ms": report.paid_at_ms,
-                "rate": report.rate,
-                "mark_price": report.mark_price,
+                # Of an exchange's own booking only the sum is known.
+                **(
+                    {"rate": report.rate, "mark_price": report.mark_price}
+                    if report.paid is None
+                    else {"paid": report.paid}
+                ),
             }
         )
     return None

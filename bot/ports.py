@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from bot.core.decision import CancelWish, Decision
 from bot.core.limits import MarketFacts
-from bot.core.market import Candle, Instrument, Symbol
+from bot.core.market import Candle, Instrument, Quote, Symbol
 from bot.core.orders import ApprovedOrder, ExecutionReport, OrderRecord
 from bot.core.position import Position, Trade
 from bot.core.prediction import Prediction
@@ -106,6 +106,12 @@ class Feed(Protocol):
     async def funding_rates(self, symbol: Symbol, since_ms: int, until_ms: int) -> dict[int, float]:
         """Funding rates by payment time in [since_ms, until_ms); empty on spot."""
 
+    async def quotes(self) -> dict[Symbol, Quote]:
+        """The best bid and ask of each symbol that has both, asked now and once; TransientError or DataError if not told."""
+
+    async def coming_funding_rates(self) -> dict[Symbol, float]:
+        """The rate that each perpetual pays next, per 8 hours, asked now and once; errors as those of ``quotes``."""
+
     def events(self) -> AsyncIterator[FeedEvent]:
         """Stream until closed. Gaps are backfilled before a later candle of the symbol is delivered."""
 
@@ -150,6 +156,9 @@ class OrderGateway(Protocol):
 
     async def open(self) -> None:
         """Read the markets and set the clock; raises ConfigError for keys that are refused, TransientError if offline."""
+
+    async def synchronise(self) -> None:
+        """Set the clock of signed requests by the exchange's; TransientError or DataError where it tells no time."""
 
     async def perform(self, command: VenueCommand) -> Sequence[VenueEvent]:
         """Carry out a command once and say what came of it; whatever the exchange or the network does is an event."""

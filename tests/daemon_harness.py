@@ -16,7 +16,7 @@ from bot.brokers.paper import PaperBroker
 from bot.clock import MarketClock
 from bot.core.engine import TradingEngine
 from bot.core.engine_config import EngineConfig
-from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol
+from bot.core.market import MINUTE_MS, Candle, Instrument, Quote, Symbol
 from bot.core.matching import Costs, FundingRates
 from bot.daemon.loop import TradingLoop
 from bot.daemon.recovery import recover
@@ -65,6 +65,12 @@ class ListFeed:
         ]
 
     async def funding_rates(self, symbol: Symbol, since_ms: int, until_ms: int) -> dict[int, float]:
+        return {}
+
+    async def quotes(self) -> dict[Symbol, Quote]:
+        return {}
+
+    async def coming_funding_rates(self) -> dict[Symbol, float]:
         return {}
 
     async def events(self) -> AsyncIterator[FeedEvent]:

@@ -102,9 +102,11 @@ class Line:
 
 
 @asynccontextmanager
-async def sim(folder: Path, tapes: Mapping[str, CandleArrays], **settings: Any) -> AsyncIterator[Line]:
+async def sim(
+    folder: Path, tapes: Mapping[str, CandleArrays], *, of: str = "binanceusdm", **settings: Any
+) -> AsyncIterator[Line]:
     """A simulated exchange on real sockets in this process, paced unless ``settings`` say otherwise."""
-    names = _write_tapes(folder, tapes)
+    names = _write_tapes(folder, tapes, of)
     async with running(SimConfig(**{"state_dir": folder, "tapes": names, "speed": 0, **settings})) as (
         _,
         end,
@@ -133,8 +135,8 @@ async def sim_process(folder: Path, tapes: Mapping[str, CandleArrays], *words: s
         await process.wait()
 
 
-def _write_tapes(folder: Path, tapes: Mapping[str, CandleArrays]) -> tuple[str, ...]:
-    paths = {name: folder / f"binanceusdm-{name}-1m-tape.parquet" for name in tapes}
+def _write_tapes(folder: Path, tapes: Mapping[str, CandleArrays], of: str = "binanceusdm") -> tuple[str, ...]:
+    paths = {name: folder / f"{of}-{name}-1m-tape.parquet" for name in tapes}
     for name, path in paths.items():
         write_tape(path, tapes[name])
     return tuple(map(str, paths.values()))

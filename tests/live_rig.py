@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bot.journal.reader import JournalReader
 from bot.simexchange.account_journal import open_account
 from bot.simexchange.config import Market
 from bot.simexchange.exchange_info import list_symbol, symbol_id
+from bot.simexchange.okx_listing import list_swap
 from bot.simexchange.orders import AccountTerms
 from bot.simexchange.trading_room import JOURNAL_NAME
 
@@ -41,11 +43,13 @@ class LiveTape:
         words: Of ``bot run``.
         minutes: Its length.
         symbols: Unified names.
+        market: Where it is played.
     """
 
     words: tuple[str, ...]
     minutes: int
     symbols: tuple[str, ...]
+    market: Market = Market.USDM
 
 
 def make_tape(
@@ -55,6 +59,7 @@ def make_tape(
     minutes: int = 160,
     bases: Sequence[str] = ("BTC",),
     spot: bool = False,
+    okx: bool = False,
     quiet_minutes: int = 62,
     volatility: float = 0.001,
     holes: Sequence[int] = (),
@@ -66,6 +71,7 @@ def make_tape(
     """
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
+    market = Market.OKX if okx else Market.SPOT if spot else Market.USDM
     ts = FIRST_MS + np.arange(minutes, dtype=np.int64) * MINUTE_MS
     kept = np.setdiff1d(np.arange(minutes), holes)
     still = np.array(sorted(without_trades), dtype=np.int64)
@@ -88,7 +94,7 @@ def make_tape(
         for name in ("open", "high", "low", "close"):
             columns[name][still] = open_[still]
         columns["volume"][still] = 0.0
-        path = folder / f"binance{'' if spot else 'usdm'}-{base}USDT-1m-random.parquet"
+        path = folder / f"{market.exchange_id}-{base}USDT-1m-random.parquet"
         pq.write_table(pa.table({name: column[kept] for name, column in columns.items()}), path)
         words += ["--tape", str(path)]
         expected = np.round(generator.normal(0, 0.003, minutes), 6)
@@ -98,7 +104,7 @@ def make_tape(
         forecasts.append(pa.table(told))
     pq.write_table(pa.concat_tables(forecasts), folder / "forecasts.parquet")
     words += ["--predictions", str(folder / "forecasts.parquet")]
-    return LiveTape(tuple(words), minutes, tuple(names))
+    return LiveTape(tuple(words), minutes, tuple(names), market)
 
 
 def prepare(state: Path, run_id: str = "samerun") -> Path:
@@ -176,8 +182,9 @@ def said(state: Path, characters: int = 4000) -> str:
 
 
 def log_lines(state: Path) -> list[dict[str, Any]]:
-    """The log, in order."""
-    return [json.loads(line) for line in (state / "logs" / "bot.jsonl").read_text().splitlines()]
+    """The log, in order, with the part that was put aside when the file got long."""
+    parts = sorted((state / "logs").glob("bot.jsonl*"), reverse=True)
+    return [json.loads(line) for part in parts for line in part.read_text().splitlines()]
 
 
 def events(state: Path) -> Counter[str]:
@@ -187,8 +194,9 @@ def events(state: Path) -> Counter[str]:
 
 def truth(state: Path, tape: LiveTape) -> dict[str, Any]:
     """What the exchange's own books hold."""
-    market = Market.USDM if ":" in tape.symbols[0] else Market.SPOT
-    listings = {symbol_id(name): list_symbol(symbol_id(name), market, 1.0) for name in tape.symbols}
+    market = tape.market
+    listed = list_swap if market is Market.OKX else partial(list_symbol, market=market)
+    listings = {symbol_id(name): listed(symbol_id(name), price=1.0) for name in tape.symbols}
     account, journal = open_account(
         state / "sim" / JOURNAL_NAME, market, AccountTerms(listings), lambda _symbol, _now: None
     )
@@ -231,7 +239,7 @@ def assert_agreement(state: Path, tape: LiveTape) -> dict[str, Any]:
     wallet = {row["asset"]: row["free"] + row["locked"] for row in theirs["balances"]}
     assert abs(account["cash"] - wallet["USDT"]) <= MONEY, (account["cash"], wallet["USDT"])
     held = {row[0]: row[1] for row in account["positions"]}
-    if theirs["market"] == "usdm":
+    if theirs["market"] != "spot":
         shown = {names[row["symbol"]]: row["quantity"] for row in theirs["positions"]}
     else:
         shown = {
@@ -247,14 +255,17 @@ def assert_agreement(state: Path, tape: LiveTape) -> dict[str, Any]:
 
 
 def _assert_orders(state: Path, theirs: Mapping[str, Any], held: set[str], names: Mapping[str, str]) -> None:
-    """Every order of the exchange is one of ours, none is there twice, and what rests protects something held."""
+    """Every order of the exchange is one of ours, none is there twice, and what rests is an entry or protects something."""
     database = sqlite3.connect(f"file:{state / 'journal.sqlite'}?mode=ro", uri=True)
     intents = {row[0] for row in database.execute("SELECT client_order_id FROM orders")}
     database.close()
+    snapshot = JournalReader(state / "journal.sqlite").snapshot() or {}
+    waiting = {row["intent"]["client_order_id"] for row in snapshot["orders"] if row["intent"]["leg"] == "e"}
     made = [row for row in (*theirs["orders"], *theirs["conditional_orders"]) if not row.get("parent_id")]
     counted = Counter(row["request"]["client_order_id"] for row in made)
     assert set(counted) <= intents, set(counted) - intents
     assert not [name for name, count in counted.items() if count > 1], counted
     for row in made:
         if row["status"] in {"NEW", "PARTIALLY_FILLED"}:
-            assert names[row["request"]["symbol"]] in held, row
+            asked = row["request"]
+            assert names[asked["symbol"]] in held or asked["client_order_id"] in waiting, row

@@ -9,9 +9,11 @@ from typing import Any
 import ccxt.pro
 
 from bot.brokers.ccxt_habits import HABITS
+from bot.brokers.ccxt_okx import prepare
 from bot.core.orders import Leg, OrderIntent, OrderType, Side
 from bot.simexchange.config import Market
 from bot.simexchange.exchange_info import futures_info, list_symbol, spot_info
+from bot.simexchange.okx_listing import Swaps, list_swap
 from tests.shared_data import shared_file
 
 NOW_MS = 1_684_454_460_000
@@ -30,7 +32,18 @@ def offline(market: Market) -> Any:
     return exchange
 
 
-USDM, COINS = HABITS["binanceusdm"], HABITS["binance"]
+@cache
+def offline_okx() -> Any:
+    """The same of OKX's swaps, prepared as a gateway does."""
+    exchange = ccxt.pro.okx({"apiKey": "key", "secret": "secret", "password": "passphrase"})
+    exchange.options.update(SWAPS.options)
+    listings = {name: list_swap(name, 100.0) for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT")}
+    exchange.set_markets([exchange.parse_market(row) for row in Swaps(listings).rows()])
+    prepare(exchange, lambda: NOW_MS)
+    return exchange
+
+
+USDM, COINS, SWAPS = HABITS["binanceusdm"], HABITS["binance"], HABITS["okx"]
 
 
 def intent(symbol: str = PERPETUAL, **fields: Any) -> OrderIntent:
@@ -61,9 +74,9 @@ def target_of(symbol: str = PERPETUAL, **fields: Any) -> OrderIntent:
     return intent(symbol, **{**usual, **rest, **fields})
 
 
-def recorded(*parts: str) -> Any:
-    """A recorded reply or message of Binance."""
-    return json.loads(shared_file("exchange", "binance", "messages", *parts).read_text())
+def recorded(*parts: str, of: str = "binance") -> Any:
+    """A recorded reply or message of an exchange."""
+    return json.loads(shared_file("exchange", of, "messages", *parts).read_text())
 
 
 def order_reply(**fields: Any) -> dict[str, Any]:

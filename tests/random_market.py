@@ -8,6 +8,7 @@ import numpy as np
 
 from backtests.inputs import BacktestInput, PredictionColumns, rounded
 from bot.core.engine_config import EngineConfig
+from bot.core.entry import EntryRule
 from bot.core.market import MINUTE_MS, default_instrument
 from bot.core.matching import FundingRates
 from bot.core.risk import RiskLimits
@@ -64,6 +65,7 @@ def random_input(
     limits: RiskLimits = NO_LIMITS,
     funding: FundingRates | None = None,
     sizing: SizingRule | None = None,
+    entry: EntryRule | None = None,
     **parameters: Any,
 ) -> BacktestInput:
     """A whole backtest on random candles of some symbols that share one account."""
@@ -80,6 +82,7 @@ def random_input(
         limits=limits,
         sizing=sizing or SizingRule(),
         window_minutes=10,
+        entry=entry or EntryRule(),
     )
     predictions = {symbol: random_predictions(seed + 7, arrays) for symbol, arrays in candles.items()}
     overrides = {"require_macd": False, **parameters}

@@ -109,6 +109,9 @@ class VenueStandIn:
     async def open(self) -> None:
         """Nothing to read."""
 
+    async def synchronise(self) -> None:
+        """There is one clock."""
+
     async def close(self) -> None:
         """Nothing to close."""
 

@@ -36,6 +36,8 @@ def check_markets(exchange: Exchange, habits: VenueHabits, symbols: Sequence[Sym
             raise ConfigError(f"symbol {symbol!r} takes no orders of type {', '.join(sorted(missing))}")
         if habits.kind is InstrumentKind.PERPETUAL and not market.get("linear"):
             raise ConfigError(f"symbol {symbol!r} is no linear perpetual")
+        if float(market["info"].get("ctMult") or 1) != 1:
+            raise ConfigError(f"symbol {symbol!r}: a contract with a multiplier is not supported")
 
 
 async def check_fees(exchange: Exchange, habits: VenueHabits) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.brokers.ccxt_binance import ConditionalRow
 from bot.brokers.ccxt_habits import VenueHabits
 from bot.brokers.ccxt_orders import EXACT, asking_for, is_conditional
 from bot.brokers.ccxt_outcomes import Meaning, outcome_of
@@ -22,6 +21,7 @@ from bot.brokers.ccxt_rows import (
     rows_of,
     trade_seen,
 )
+from bot.brokers.venue_rows import ConditionalRow
 from bot.core.market import Symbol, quote_of
 from bot.core.orders import OrderIntent
 from bot.core.venue import OrderAbsent, OrderSeen, TradeSeen, VenueEvent, VenueState, VenueStatus
@@ -98,7 +98,7 @@ class AccountReader:
             self._owners.learn(intent.symbol, row.order_id, intent.client_order_id)
             became = await self._exchange.fetch_order(row.order_id, intent.symbol)
             return order_seen(self._exchange, became, intent.client_order_id, self._now_ms())
-        seen = conditional_seen(row, intent.symbol, self._now_ms())
+        seen = conditional_seen(self._exchange, row, intent.symbol, self._now_ms())
         if seen is None:
             raise DataError(f"{intent.client_order_id} was triggered, and its market order is not told")
         return seen
@@ -162,10 +162,13 @@ class AccountReader:
         raise DataError(f"the account changed {STEADY_READS} times while it was read")
 
     async def _open_orders(self) -> list[OrderSeen]:
-        rows = rows_of(await self._exchange.fetch_open_orders(), "open orders")
-        if self._habits.conditional:
-            conditional = await self._exchange.fetch_open_orders(params=dict(self._habits.conditional))
-            rows = [*rows, *rows_of(conditional, "open conditional orders")]
+        rows: list[Any] = []
+        for asked in self._habits.open_lists:
+            answer = await self._exchange.fetch_open_orders(params=dict(asked))
+            told = rows_of(answer, "open orders")
+            if 0 < self._habits.most_open <= len(told):
+                raise DataError(f"there are {len(told)} open orders and perhaps more: not all can be read")
+            rows += told
         seen = [self._read_open(row) for row in rows]
         return [order for order in seen if order is not None]
 
@@ -173,7 +176,7 @@ class AccountReader:
         client_id = client_id_of(row)
         conditional = self.conditional(row)
         if conditional is not None:
-            return conditional_seen(conditional, row["symbol"], self._now_ms())
+            return conditional_seen(self._exchange, conditional, row["symbol"], self._now_ms())
         seen = order_seen(self._exchange, row, client_id, self._now_ms())
         self._owners.learn(seen.symbol, seen.exchange_id, client_id)
         return seen

@@ -12,9 +12,9 @@ ccxt reads TRIGGERED and FINISHED as "closed" and what was ordered as filled: ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bot.brokers.venue_rows import ConditionalRow, UserRows
 from bot.core.venue import VenueStatus
 from bot.errors import DataError
 from bot.exchange_client import Exchange
@@ -38,48 +38,6 @@ ENDINGS: Final = {
     "eventStreamTerminated": "the exchange ended the stream",
     "serverShutdown": "the exchange is shutting the line down",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionalRow:
-    """A conditional order.
-
-    Attributes:
-        client_order_id: Ours, or a stranger's.
-        algo_id: The algo service's number of it.
-        market_id: The exchange's name of the market.
-        status: Where it stands; None once its market order has come to an end.
-        order_id: The market order that it became; "" before.
-        quantity: As ordered.
-        at_ms: Of the last change; None where it is not told.
-        reason: Why its market order was refused.
-    """
-
-    client_order_id: str
-    algo_id: str
-    market_id: str
-    status: VenueStatus | None
-    order_id: str
-    quantity: float
-    at_ms: int | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UserRows:
-    """What one message of the user stream says, in ccxt's structures.
-
-    Attributes:
-        trades: Executions.
-        orders: Orders of the matching engine.
-        conditional: A conditional order.
-        client_order_id: Whose the executions are, by the message.
-    """
-
-    trades: list[Any] = field(default_factory=list)
-    orders: list[Any] = field(default_factory=list)
-    conditional: ConditionalRow | None = None
-    client_order_id: str = ""
 
 
 def conditional_row(info: Mapping[str, Any]) -> ConditionalRow | None:
@@ -121,6 +79,11 @@ def read_user_message(exchange: Exchange, message: Mapping[str, Any]) -> UserRow
     if row["x"] in EXECUTIONS and float(row["l"]) > 0:
         trades.append(exchange.parse_ws_trade({**row, "x": "TRADE"}))
     return UserRows(trades, [exchange.parse_ws_order(row)], client_order_id=str(row["c"]))
+
+
+def read_user_messages(exchange: Exchange, message: Mapping[str, Any]) -> list[UserRows]:
+    """The same as a list: a message is about one order."""
+    return [read_user_message(exchange, message)]
 
 
 def stream_ending(message: Any) -> str:

@@ -29,8 +29,7 @@ from bot.brokers.ccxt_rows import OrderOwners, client_id_of, conditional_seen, o
 from bot.brokers.ccxt_user_stream import UserStream
 from bot.brokers.exchange_time import ExchangeTime
 from bot.brokers.gateway_timing import GatewayTiming
-from bot.brokers.quiet_time import QuietTime
-from bot.brokers.reply_guard import guard_replies
+from bot.brokers.venue_rows import UserRows
 from bot.core.market import Symbol
 from bot.core.orders import OrderIntent
 from bot.core.venue import (
@@ -48,9 +47,11 @@ from bot.core.venue import (
     VenueCommand,
     VenueEvent,
 )
-from bot.errors import DataError, EngineProtocolError
+from bot.errors import BotError, DataError, EngineProtocolError
 from bot.exchange_client import Exchange
 from bot.ports import Clock
+from bot.quiet_time import QuietTime
+from bot.reply_guard import guard_replies
 
 _Answer = TypeVar("_Answer")
 
@@ -65,6 +66,7 @@ class CcxtGateway:
         clock: Its time stamps requests, corrected by what the exchange's differs from it.
         random: In [0, 1); spreads the waits between dials.
         timing: Patience; ``GatewayTiming.at_speed`` for a simulated exchange.
+        margin_mode: isolated or cross; counts where the exchange wants it with each order.
 
     Raises:
         ConfigError: An exchange that is not traded on here, or symbols that do not go together.
@@ -78,6 +80,7 @@ class CcxtGateway:
         clock: Clock,
         random: Callable[[], float],
         timing: GatewayTiming | None = None,
+        margin_mode: str = "isolated",
     ) -> None:
         timing = timing or GatewayTiming()
         self._exchange = exchange
@@ -87,9 +90,12 @@ class CcxtGateway:
         check_symbols(self._habits, self._symbols, exchange.id)
         self._time = ExchangeTime(clock, steady=timing.steady_clock)
         self._owners = OrderOwners()
+        self._margin_mode = margin_mode
         exchange.options.update(self._habits.options)
         exchange.nonce = self._time.now_ms
-        guard_replies(exchange, self._habits.list_paths)
+        if self._habits.prepare is not None:
+            self._habits.prepare(exchange, self._time.now_ms)
+        guard_replies(exchange, self._habits.list_paths, self._habits.checked_reply)
         QuietTime(clock.monotonic_ns).keep(exchange)
         self._reader = AccountReader(exchange, self._habits, self._symbols, self._owners, self._time.now_ms)
         self._stream = UserStream(
@@ -111,6 +117,17 @@ class CcxtGateway:
             # The first signed request: whether the keys are taken.
             await self._sent(self._exchange.fetch_balance)
             await self._sent(lambda: check_fees(self._exchange, self._habits))
+            if self._habits.check_account is not None:
+                await self._habits.check_account(self._exchange)
+        except Exception as error:
+            raise opening_error(error, self._habits) from error
+
+    async def synchronise(self) -> None:
+        """Set the clock of signed requests by the exchange's; TransientError or DataError where it tells no time."""
+        try:
+            await self._synchronise()
+        except BotError:
+            raise
         except Exception as error:
             raise opening_error(error, self._habits) from error
 
@@ -142,7 +159,7 @@ class CcxtGateway:
 
     async def _place(self, intent: OrderIntent) -> list[VenueEvent]:
         try:
-            arguments = order_arguments(self._exchange, self._habits, intent)
+            arguments = order_arguments(self._exchange, self._habits, intent, self._margin_mode)
         except InexactError as error:
             return [self._refused(intent, NOT_EXACT, scrubbed(str(error)))]
         try:
@@ -185,10 +202,23 @@ class CcxtGateway:
                 return [self._uncertain(intent, outcome.reason)]
             at_ms = self._time.now_ms()
             return [CancelRefused(intent.client_order_id, intent.symbol, at_ms, outcome.code, outcome.reason)]
+        if not self._habits.cancel_tells:
+            return await self._look_for_end(intent)
         try:
             return [self._read_canceled(intent, row)]
         except Exception as error:  # noqa: BLE001 - answered, and not readable: look it up
             return [self._uncertain(intent, f"the answer cannot be read: {told(error)}")]
+
+    async def _look_for_end(self, intent: OrderIntent) -> list[VenueEvent]:
+        """How an order ended whose cancel was only acknowledged: it may have filled before."""
+        reason = "the cancel was taken, and how the order ended is not told yet"
+        try:
+            events = await self._sent(lambda: self._reader.look_up(intent))
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, it is to be looked up again
+            return [self._uncertain(intent, f"{reason}: {told(error)}")]
+        if any(isinstance(event, OrderSeen) and event.status.is_final for event in events):
+            return events
+        return [self._uncertain(intent, reason)]
 
     async def _sent(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Send once; a second time only what was surely not carried out, since its timestamp was off."""
@@ -215,7 +245,7 @@ class CcxtGateway:
             return seen
         if conditional.order_id:
             self._owners.learn(intent.symbol, conditional.order_id, intent.client_order_id)
-        read = conditional_seen(conditional, intent.symbol, self._time.now_ms())
+        read = conditional_seen(self._exchange, conditional, intent.symbol, self._time.now_ms())
         if read is None:
             raise DataError("it is finished already: what became of it is to be looked up")
         return read
@@ -256,6 +286,8 @@ class CcxtGateway:
         if isinstance(command, ReadTrades):
             return [*await self._reader.trades(command.symbol, command.since_ms)]
         if isinstance(command, ReadState):
+            if self._habits.sets_clock_often:
+                await self._synchronise()
             return [await self._reader.state(command.since_ms)]
         raise EngineProtocolError(f"no such command: {command!r}")
 
@@ -271,14 +303,19 @@ class CcxtGateway:
 
     def _read_message(self, message: Mapping[str, Any]) -> list[VenueEvent]:
         """What a message of the stream says; executions come before the state that they bring about."""
-        rows = self._habits.read_message(self._exchange, message)
         now_ms = self._time.now_ms()
+        events: list[VenueEvent] = []
+        for rows in self._habits.read_messages(self._exchange, message):
+            events += self._read_rows(rows, now_ms)
+        return events
+
+    def _read_rows(self, rows: UserRows, now_ms: int) -> list[VenueEvent]:
         events: list[VenueEvent] = []
         conditional = rows.conditional
         if conditional is not None:
             symbol = self._exchange.safe_market(conditional.market_id, None, None, "swap")["symbol"]
             self._owners.learn(symbol, conditional.order_id, conditional.client_order_id)
-            seen = conditional_seen(conditional, symbol, now_ms)
+            seen = conditional_seen(self._exchange, conditional, symbol, now_ms)
             return [] if seen is None else [seen]
         for row in rows.orders:
             self._owners.learn(str(row.get("symbol")), str(row.get("id") or ""), client_id_of(row))

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from bot.brokers.ccxt_habits import VenueHabits
 from bot.brokers.ccxt_outcomes import Outcome
+from bot.brokers.contracts import contracts_of
+from bot.core import guarding
 from bot.core.entry import WOULD_CROSS
 from bot.core.orders import OrderIntent, OrderType, Side
 from bot.exchange_client import Exchange
@@ -18,7 +20,7 @@ from bot.exchange_client import Exchange
 NOT_EXACT: Final = "precision"
 """Code of a refusal of ours: a quantity or a price is not on the market's step."""
 
-WOULD_TRIGGER: Final = "would_trigger"
+WOULD_TRIGGER: Final = guarding.WOULD_TRIGGER
 """Code of a refusal: the trigger price is reached already."""
 
 EXACT = 1e-12
@@ -39,9 +41,18 @@ def is_conditional(intent: OrderIntent) -> bool:
     return intent.type in _CONDITIONAL
 
 
-def order_arguments(exchange: Exchange, habits: VenueHabits, intent: OrderIntent) -> dict[str, Any]:
-    """The arguments of ``create_order``; raises InexactError."""
+def order_arguments(
+    exchange: Exchange, habits: VenueHabits, intent: OrderIntent, margin_mode: str = "isolated"
+) -> dict[str, Any]:
+    """The arguments of ``create_order``; raises InexactError.
+
+    ``margin_mode`` (isolated or cross) is told where the exchange wants it with each order.
+    """
     params: dict[str, Any] = {habits.client_id: intent.client_order_id}
+    if habits.margin_mode is not None:
+        params[habits.margin_mode] = margin_mode
+    if habits.conditional_id is not None and is_conditional(intent):
+        params[habits.conditional_id] = intent.client_order_id
     if habits.reduce_only and intent.reduce_only:
         params["reduceOnly"] = True
     price: float | str | None = None
@@ -123,7 +134,7 @@ def refusal_code(habits: VenueHabits, intent: OrderIntent, outcome: Outcome) -> 
 
 def exact_amount(exchange: Exchange, intent: OrderIntent) -> float:
     """The quantity in what the market counts in (contracts, or base units); raises InexactError."""
-    amount = intent.quantity / contract_size(exchange.market(intent.symbol))
+    amount = contracts_of(exchange.market(intent.symbol), intent.quantity)
     return _exact(f"quantity {intent.quantity}", amount, exchange.amount_to_precision, intent)
 
 
@@ -132,12 +143,6 @@ def exact_price(exchange: Exchange, intent: OrderIntent, price: float | None) ->
     if price is None:
         raise InexactError(f"order {intent.client_order_id} of type {intent.type.value} has no price")
     return _exact(f"price {price}", price, exchange.price_to_precision, intent)
-
-
-def contract_size(market: Mapping[str, Any]) -> float:
-    """Base units of one contract; 1 on spot."""
-    size = market.get("contractSize")
-    return 1.0 if size is None else float(size)
 
 
 def _exact(name: str, value: float, to_precision: Any, intent: OrderIntent) -> float:

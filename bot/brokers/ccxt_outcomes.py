@@ -85,6 +85,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 """Every class of ccxt's tree; a class that is not here is what its nearest ancestor is."""
 
 _CODE = re.compile(r"\"code\"\s*:\s*\"?(-?\d+)")
+_CODE_OF_AN_ORDER = re.compile(r"\"sCode\"\s*:\s*\"?([1-9]\d*)")
 _QUERY = re.compile(r"((?:https?|wss?)://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -115,8 +116,8 @@ def outcome_of(error: BaseException, habits: VenueHabits) -> Outcome:
 
 
 def code_of(text: str) -> str:
-    """The exchange's code in a text of ccxt's; "" where there is none."""
-    found = _CODE.search(text)
+    """The exchange's code in a text of ccxt's, that of the order before that of the request; "" where there is none."""
+    found = _CODE_OF_AN_ORDER.search(text) or _CODE.search(text)
     return found[1] if found else ""
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.brokers.ccxt_habits import VenueHabits
-from bot.brokers.ccxt_orders import contract_size
 from bot.brokers.ccxt_rows import finite, funding_seen, rows_of
+from bot.brokers.contracts import base_units
 from bot.core.market import Symbol
 from bot.core.venue import FundingSeen
 from bot.errors import DataError
@@ -42,7 +42,11 @@ async def trade_rows(
     async def page(stretch: dict[str, int]) -> Any:
         return await exchange.fetch_my_trades(symbol, None, habits.page, stretch)
 
-    return await _paged(page, habits, since_ms, now_ms, f"executions of {symbol}", lambda row: (row["id"],))
+    name = f"executions of {symbol}"
+    if habits.trades_since is not None:
+        rows = await habits.trades_since(exchange, symbol, since_ms, now_ms)
+        return _whole(rows, name, lambda row: (row["id"],))
+    return await _paged(page, habits, since_ms, now_ms, name, lambda row: (row["id"],))
 
 
 async def fundings(
@@ -56,9 +60,12 @@ async def fundings(
         return await exchange.fetch_funding_history(None, None, habits.page, stretch)
 
     name = "funding payments"
-    rows = await _paged(
-        page, habits, min(since_ms.values()), now_ms, name, lambda row: (row["symbol"], row["id"])
-    )
+    oldest_ms = min(since_ms.values())
+    if habits.fundings_since is not None:
+        told = await habits.fundings_since(exchange, oldest_ms, now_ms)
+        rows = _whole(told, name, _payment)
+    else:
+        rows = await _paged(page, habits, oldest_ms, now_ms, name, _payment)
     seen = [funding_seen(exchange, row) for row in rows if row["symbol"] in since_ms]
     return [payment for payment in seen if payment.paid_at_ms >= since_ms[payment.symbol]]
 
@@ -74,7 +81,8 @@ async def holdings(
             owned = {symbol: habits.wallet(balance, symbol.split("/")[0]) for symbol in symbols}
             held = {symbol: finite(amount, f"what is owned of {symbol}") for symbol, amount in owned.items()}
             return Holdings({symbol: amount for symbol, amount in held.items() if amount}, wallet)
-        rows = rows_of(await getattr(exchange, habits.positions_method)(), "positions")
+        answer = await getattr(exchange, habits.positions_method)(dict(habits.positions_asked))
+        rows = rows_of(answer["data"] if habits.checked_reply else answer, "positions")
         return _held(exchange, [habits.position(row) for row in rows], wallet)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"what is held cannot be read: {error!r}") from error
@@ -90,9 +98,21 @@ def _held(exchange: Exchange, rows: list[tuple[str, float, float]], wallet: floa
         symbol: Symbol = market["symbol"]
         if symbol in positions:
             raise DataError(f"{symbol} has two positions")
-        positions[symbol] = contracts * contract_size(market)
+        positions[symbol] = base_units(market, contracts)
         entry_prices[symbol] = finite(entry_price, f"the entry price of {symbol}")
     return Holdings(positions, wallet, entry_prices)
+
+
+def _payment(row: Any) -> Hashable:
+    return row["symbol"], row["id"]
+
+
+def _whole(rows: list[Any], name: str, key: Callable[[Any], Hashable]) -> list[Any]:
+    """Rows each once, in order of time and number; raises DataError for one without time or id."""
+    for row in rows:
+        _check(row, name)
+    found = {key(row): row for row in rows}
+    return sorted(found.values(), key=lambda row: (row["timestamp"], _order(row["id"])))
 
 
 async def _paged(

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.brokers.ccxt_binance import ConditionalRow
-from bot.brokers.ccxt_orders import contract_size
+from bot.brokers.contracts import base_units
+from bot.brokers.venue_rows import ConditionalRow
 from bot.core.market import Symbol, quote_of
 from bot.core.orders import Fill, Side
 from bot.core.venue import FundingSeen, OrderSeen, TradeSeen, VenueStatus
@@ -28,7 +28,7 @@ _STATUS: Final = {
     "NEW_INSURANCE": VenueStatus.OPEN,
     "NEW_ADL": VenueStatus.OPEN,
 }
-_REASONS: Final = ("r", "rejectReason", "eR", "expireReason", "rm")
+_REASONS: Final = ("r", "rejectReason", "eR", "expireReason", "rm", "cancelSourceReason")
 _NO_REASON: Final = frozenset({"", "NONE", "None", "0"})
 _UNEXPECTED: Final = frozenset({VenueStatus.EXPIRED, VenueStatus.REJECTED})
 
@@ -68,15 +68,14 @@ def order_seen(exchange: Exchange, row: Any, client_order_id: str, now_ms: int) 
     if status is None:
         raise DataError(f"an order has the status {row.get('status')!r}")
     exchange_id = _text(row, "id", "an order")
-    size = contract_size(market)
     return OrderSeen(
         client_order_id=client_order_id,
         symbol=market["symbol"],
         at_ms=_time(row, now_ms),
         exchange_id=exchange_id,
         status=status,
-        filled_quantity=_number(row, "filled", "an order", least=0.0) * size,
-        quantity=_number(row, "amount", "an order", least=0.0, default=0.0) * size,
+        filled_quantity=base_units(market, _number(row, "filled", "an order", least=0.0)),
+        quantity=base_units(market, _number(row, "amount", "an order", least=0.0, default=0.0)),
         reason=_reason(row) if status in _UNEXPECTED else "",
     )
 
@@ -87,14 +86,15 @@ def client_id_of(row: Any) -> str:
     return _text(row, "clientOrderId", "an order")
 
 
-def conditional_seen(row: ConditionalRow, symbol: Symbol, now_ms: int) -> OrderSeen | None:
+def conditional_seen(
+    exchange: Exchange, row: ConditionalRow, symbol: Symbol, now_ms: int
+) -> OrderSeen | None:
     """A conditional order as an event; None of one whose market order has come to an end: that one says more."""
     if row.status is None:
         return None
     at_ms = now_ms if row.at_ms is None else row.at_ms
-    return OrderSeen(
-        row.client_order_id, symbol, at_ms, row.algo_id, row.status, 0.0, row.quantity, row.reason
-    )
+    quantity = base_units(_market(exchange, {"symbol": symbol}), row.quantity)
+    return OrderSeen(row.client_order_id, symbol, at_ms, row.algo_id, row.status, 0.0, quantity, row.reason)
 
 
 def trade_seen(exchange: Exchange, row: Any, client_order_id: str) -> TradeSeen:
@@ -115,7 +115,7 @@ def trade_seen(exchange: Exchange, row: Any, client_order_id: str) -> TradeSeen:
         client_order_id=client_order_id,
         symbol=symbol,
         side=Side(side),
-        quantity=amount * contract_size(market),
+        quantity=base_units(market, amount),
         price=price,
         fee=_fee(row, symbol, price),
         fee_asset=quote_of(symbol),

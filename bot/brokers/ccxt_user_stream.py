@@ -64,6 +64,7 @@ class UserStream:
         self._deliver: Deliver | None = None
         self._lost: asyncio.Future[str] | None = None
         self._connected: asyncio.Future[None] | None = None
+        self._unconfirmed = 0
         self._broken: BaseException | None = None
         self._hanging_up: set[asyncio.Task[None]] = set()
         self._make_client = exchange.client
@@ -135,16 +136,21 @@ class UserStream:
         """Return once the socket stands and the exchange knows who is listening, or once the line is lost."""
         self._forget_listen_key()
         self._exchange.ws_dial_backoff = {}  # the waits between dials are ours
-        await self._exchange.authenticate()
-        tasks.append(asyncio.get_running_loop().create_task(self._listen()))
+        self._unconfirmed = len(self._habits.channels)
+        if not self._habits.accesses:
+            await self._exchange.authenticate()
+        for access in self._habits.accesses:
+            await self._exchange.authenticate({"access": access})
+        loop = asyncio.get_running_loop()
+        tasks += [loop.create_task(self._listen(channel)) for channel in self._habits.channels]
         waits = [future for future in (self._connected, self._lost) if future is not None]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _listen(self) -> None:
+    async def _listen(self, channel: Mapping[str, Any]) -> None:
         """Have ccxt dial, and always something wait on its client; what comes is taken in the handler."""
         try:
             while True:
-                await self._exchange.watch_orders()
+                await self._exchange.watch_orders(params=dict(channel))
         except asyncio.CancelledError:
             # ccxt cancels what waits on a client that it closes; a cancellation of this task ends it.
             task = asyncio.current_task()
@@ -257,17 +263,29 @@ class UserStream:
             if reason := self._habits.stream_ending(message):
                 self._lose(reason)
             take(of, message)
+            self._note_confirmation(message)
 
         def on_connected(of: Any) -> None:
             connected(of)
             if self._lost is None or self._exchange.clients.get(of.url) is not of:
                 self._close_later(of)
-            elif self._connected is not None and not self._connected.done():
-                self._connected.set_result(None)
+            elif self._habits.is_subscribed is None:
+                self._is_heard()
 
         client.handle_message = handle_message
         client.on_message_callback = on_message
         client.on_connected_callback = on_connected
+
+    def _note_confirmation(self, message: Any) -> None:
+        """Where subscriptions are confirmed, the exchange speaks once all of them are."""
+        if self._habits.is_subscribed is not None and self._habits.is_subscribed(message):
+            self._unconfirmed -= 1
+            if not self._unconfirmed:
+                self._is_heard()
+
+    def _is_heard(self) -> None:
+        if self._connected is not None and not self._connected.done():
+            self._connected.set_result(None)
 
     def _on_order_message(self, client: Any, message: Any) -> None:
         """Take what a message says, then let ccxt go on as always; what cannot be read ends the line (``_guard``)."""

@@ -185,5 +185,13 @@ def stored_predictor(predictions: Path, tapes: list[str]) -> Any:
 
     if not tapes:
         raise UsageError("--predictions belongs to --tape: forecasts of the past can't be traded today")
-    candles = {symbol: read_candles(path) for symbol, path in map(parse_tape, tapes)}
+    candles = {_played_as(symbol, path): read_candles(path) for symbol, path in map(parse_tape, tapes)}
     return StoredPredictor(read_predictions(predictions, candles).columns)
+
+
+def _played_as(symbol: str, path: Path) -> str:
+    """The symbol that the simulated exchange gives a tape: those of OKX are played as swaps."""
+    from bot.candles.names import exchange_of
+
+    contract = ":" in symbol or exchange_of(path) != "okx"
+    return symbol if contract else f"{symbol}:{symbol.partition('/')[2]}"

@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.cli.live_status import live_lines, live_status
 from bot.cli.model_status import is_unproven, model_lines, model_status, serving_now
+
+if TYPE_CHECKING:
+    from bot.journal.reader import JournalReader
 
 StateDir = Annotated[
     Path,
@@ -28,7 +32,7 @@ FOLLOW_SECONDS = 0.25
 
 
 def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
-    """Show whether the bot runs, its account, positions and open orders, its model and when it retrains.
+    """Show whether the bot runs, its account, positions and open orders, its model, and what live trading has in doubt.
 
     Example: bot status --state-dir var/demo
     """
@@ -46,6 +50,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "running": (pid := holder(state_dir)) is not None,
         "process_id": pid,
         "run_id": meta.get("run_id"),
+        "mode": ready.get("mode"),
         "simulated": meta.get("simulated") == "true",
         "state": snapshot.get("risk", {}).get("state"),
         "state_reason": snapshot.get("risk", {}).get("reason"),
@@ -57,7 +62,8 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "funding_paid": account.get("funding_paid"),
         "trade_count": account.get("trade_count"),
         "positions": [_position(row, account["marks"]) for row in account.get("positions", [])],
-        "open_orders": reader.open_orders(),
+        "open_orders": _open_orders(reader, snapshot),
+        "live": live_status(reader, snapshot),
         "model_id": model["model_id"],
         "model_refused": ready.get("refused"),
         "model": model,
@@ -85,10 +91,12 @@ def trades(
     if as_json:
         typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
+    ready = next(iter(reader.notes("service.ready", 1)), {})
+    live = " LIVE" if ready.get("mode") == "live" else ""
     simulated = " on a SIMULATED market" if reader.meta().get("simulated") == "true" else ""
     unproven = ", by an UNPROVEN model now" if serving_now(reader).get("proven") is False else ""
     _table(
-        f"The last {len(rows)} trades{simulated}{unproven}",
+        f"The last {len(rows)}{live} trades{simulated}{unproven}",
         ("symbol", "side", "left", "entry", "exit", "fees", "net", "reason"),
         [
             (
@@ -198,6 +206,13 @@ def _counted(row: dict[str, Any]) -> dict[str, Any]:
     return {"since": _iso(row["since_ms"]), **{key: value for key, value in row.items() if key != "since_ms"}}
 
 
+def _open_orders(reader: JournalReader, snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    """Orders that may still trade; the price that an entry rests at is in the snapshot."""
+    intents = [row["intent"] for row in snapshot.get("orders", [])]
+    resting = {intent["client_order_id"]: intent.get("limit_price") for intent in intents}
+    return [{**row, "limit_price": resting.get(row["client_order_id"])} for row in reader.open_orders()]
+
+
 def _position(row: list[Any], marks: dict[str, float]) -> dict[str, Any]:
     from bot.core.position import Position
 
@@ -222,7 +237,10 @@ def _print_status(shown: dict[str, Any]) -> None:
     running = (
         f"[green]running[/] (process {shown['process_id']})" if shown["running"] else "[red]not running[/]"
     )
-    console.print(f"{running}, state {shown['state']} ({shown['state_reason']}), model {shown['model_id']}")
+    mode = "[bold red]LIVE[/], " if shown["mode"] == "live" else ""
+    console.print(
+        f"{running}, {mode}state {shown['state']} ({shown['state_reason']}), model {shown['model_id']}"
+    )
     for line in model_lines(shown["model"]):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     if shown["model_refused"]:
@@ -262,12 +280,14 @@ def _print_status(shown: dict[str, Any]) -> None:
                 row["side"],
                 row["type"],
                 f"{row['quantity']:g}",
-                f"{row['stop_price'] or '-'}",
+                f"{row['stop_price'] or row['limit_price'] or '-'}",
                 row["state"],
             )
             for row in shown["open_orders"]
         ],
     )
+    for line in live_lines(shown["live"]) if shown["live"] else ():
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     if shown["inputs"]:
         _print_inputs(shown["inputs"])
 

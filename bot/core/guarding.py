@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from bot.core.execution_rules import ExecutionRules
 from bot.core.live_ledger import LiveLedger
@@ -22,7 +22,10 @@ from bot.core.protection import (
 from bot.core.risk import emergency_exit
 from bot.core.venue import VenueStatus
 
-_TRIGGER_CODES = frozenset({"-2021"})
+WOULD_TRIGGER: Final = "would_trigger"
+"""A gateway's code of a conditional order that was refused since its price is reached already."""
+
+_TRIGGER_CODES = frozenset({WOULD_TRIGGER, "-2021"})
 _RETRY_MS = (2000, 5000, 15_000, 30_000)
 _MARKET_CAUSES = frozenset({"take_profit", "stop_hit"})
 

@@ -1,7 +1,8 @@
 """The guards of an entry: what may make it smaller, and what refuses it, beyond the limits of the account.
 
 Each is a rule about numbers that every driver has alike. One that is None in the limits does nothing; a number that is
-not known refuses nothing, but for a correlation: symbols of which it is not known count as moving together.
+not known refuses nothing, but for two: symbols of which the correlation is not known count as moving together, and where
+quotes can be had a spread that is not known is no spread to enter at.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ def market_fault(limits: RiskLimits, at: Situation, side: Side) -> str | None:
         enough = min(limits.max_stale_minutes, around.stale_known)
         if 0 < enough <= around.stale_minutes:
             return "price_stale"
+    if limits.max_spread_bps is not None and around.quotes_asked and around.spread_bps is None:
+        return "spread_unknown"
     if _over(around.spread_bps, limits.max_spread_bps):
         return "spread_too_wide"
     paid = None if around.funding_rate is None else side.sign * around.funding_rate

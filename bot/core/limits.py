@@ -30,8 +30,8 @@ class RiskLimits:
         loss_streak_minutes: For how long.
         max_funding_rate: An entry that would pay more than this per 8 hours, as a fraction, is refused; None, or a
             rate that is not known, refuses nothing.
-        max_spread_bps: An entry is refused while bid and ask are farther apart; None, or quotes that are not known,
-            refuses nothing.
+        max_spread_bps: An entry is refused while bid and ask are farther apart, or were asked for in vain; None, or a
+            driver that has no quotes, refuses nothing.
         max_jump_fraction: An entry is refused on a close that is farther from the one before; None does not ask.
         max_stale_minutes: An entry is refused when the close has not moved for so long while nothing was traded; None
             does not ask.
@@ -59,6 +59,9 @@ class RiskLimits:
 class MarketFacts(NamedTuple):
     """What a driver knows of a market when it decides, beside candles and forecast; None is not known.
 
+    A driver that tells facts of a market has asked for its quotes: a spread of None is then one that nobody would tell. A
+    driver without quotes tells no facts at all.
+
     Attributes:
         symbol: The market.
         spread_bps: Distance of bid and ask, in basis points of their middle.
@@ -83,6 +86,7 @@ class Surroundings(NamedTuple):
         stale_known: How long that could be at most, by the candles at hand.
         funding_rate: Per 8 hours; None is not known.
         spread_bps: Distance of bid and ask; None is not known.
+        quotes_asked: Whether the driver has quotes, so that a spread of None was asked for in vain.
     """
 
     round_trip: float = 0.0
@@ -93,6 +97,7 @@ class Surroundings(NamedTuple):
     stale_known: int = 0
     funding_rate: float | None = None
     spread_bps: float | None = None
+    quotes_asked: bool = False
 
 
 class Situation(NamedTuple):

@@ -11,7 +11,7 @@ from bot.core.venue import VenueStatus
 ABSENT = "the exchange does not have it"
 """Why an order ended that was looked for and not found."""
 
-_CROSS_CODES = frozenset({"-5022"})
+_CROSS_CODES = frozenset({WOULD_CROSS, "-5022"})
 
 
 def would_cross(code: str, reason: str) -> bool:

@@ -40,6 +40,23 @@ class Candle(NamedTuple):
         return self.opened_at_ms + MINUTE_MS
 
 
+class Quote(NamedTuple):
+    """The best prices that somebody offers at one moment.
+
+    Attributes:
+        bid: The highest that a buyer offers, quote currency.
+        ask: The lowest that a seller asks, never below the bid.
+    """
+
+    bid: float
+    ask: float
+
+    @property
+    def spread_bps(self) -> float:
+        """How far apart they are, in basis points of their middle."""
+        return (self.ask - self.bid) / (self.ask + self.bid) * 20_000
+
+
 class InstrumentKind(str, Enum):
     """How a market settles."""
 

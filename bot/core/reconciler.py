@@ -55,6 +55,7 @@ class Reconciler:
         self._rules = rules
         self.schedule = Schedule()
         self._strays: dict[str, int] = {}
+        self._last: dict[str, Any] | None = None
 
     # --- when ---------------------------------------------------------------------------------------------
 
@@ -130,6 +131,8 @@ class Reconciler:
         if not busy and not ledger.has_orphans:
             self._guarding.trusted = self._guarding.trusted or not found
             self._compare_wallet(state, clean=not found and not moved)
+        outcome = "differs" if found else "unsettled" if busy else "agreed"
+        self._last = {"at_ms": state.at_ms, "outcome": outcome, "symbols": sorted(found or busy)}
         for name in [name for name in schedule.suspicions if name in busy]:
             schedule.suspicions.pop(name)
         schedule.done(now_ms, self._rules)
@@ -219,11 +222,12 @@ class Reconciler:
     # --- restarts -----------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """What a restart needs, as JSON values."""
-        return {**schedule_to_json(self.schedule), "strays": dict(self._strays)}
+        """What a restart needs, as JSON values; ``last`` is only for whoever looks: when, and what came of it."""
+        return {**schedule_to_json(self.schedule), "strays": dict(self._strays), "last": self._last}
 
     def restore(self, state: dict[str, Any], now_ms: int) -> None:
         """Take up a snapshot; a reading is due at once."""
         self.schedule = schedule_from_json(state)
         self.schedule.due_ms = now_ms
         self._strays = dict(state["strays"])
+        self._last = state.get("last")

@@ -47,6 +47,7 @@ def surroundings_of(
         stale_known=max(len(window) - 1, 0),
         funding_rate=guards.funding_rate(symbol) if rate is None else rate,
         spread_bps=facts.spread_bps if facts is not None else None,
+        quotes_asked=facts is not None,
     )
 
 

@@ -83,8 +83,12 @@ class AnyDialect:
         for symbol in self.symbols:
             for params in self.order_lists:
                 rows = await self.exchange.fetch_open_orders(symbol, None, None, params)
-                found += [(str(row.get("clientOrderId") or row.get("id")), symbol) for row in rows]
+                found += [(self.name_of(row), symbol) for row in rows]
         return found
+
+    def name_of(self, row: Mapping[str, Any]) -> str:
+        """An order's client id, or its number where it has none."""
+        return str(row.get("clientOrderId") or row.get("id"))
 
 
 class BinanceDialect(AnyDialect):
@@ -136,6 +140,10 @@ class OkxDialect(AnyDialect):
     async def rights(self) -> KeyRights:
         """By the account's configuration."""
         return okx_rights((await self.exchange.privateGetAccountConfig())["data"][0])
+
+    def name_of(self, row: Mapping[str, Any]) -> str:
+        """A conditional order has its client id where ccxt does not look."""
+        return str((row.get("info") or {}).get("algoClOrdId") or super().name_of(row))
 
     async def terms(self, symbol: Symbol, margin_mode: str) -> SymbolTerms:
         """Leverage in the margin mode that we order with."""

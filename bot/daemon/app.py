@@ -26,6 +26,7 @@ from bot.daemon.handover import flatten_held
 from bot.daemon.live_side import LiveSide
 from bot.daemon.lock import state_lock
 from bot.daemon.loop import TradingLoop
+from bot.daemon.market_facts import FactSource
 from bot.daemon.operator import LoopOperator
 from bot.daemon.parts import (
     Followed,
@@ -156,7 +157,7 @@ async def _trade(
         trader = await stack.enter_async_context(_client(settings, settings.exchange.credentials))
         live = await live_side_of(settings, trader, clock, control, teller)
         stack.push_async_callback(live.end)
-        starting = start.live(live, lambda: _require_fit(settings, trader, clock, log))
+        starting = start.live(live, partial(_require_fit, settings, trader, clock, log, live))
     else:
         funding = FundingRates(settings.costs.funding_rate)
         paper = partial(PaperBroker, settings.costs.to_core(), funding=funding)
@@ -166,14 +167,20 @@ async def _trade(
         return _stopped_early(settings, journal, log)
     engine, broker, recovered = started
     if live is None:
-        is_held = lambda symbol: not engine.account.position(symbol).is_flat  # noqa: E731
-        rates = FundingRateSource(funding, feed, is_held, engine.last_opened_at_ms, log)
+        rates = FundingRateSource(
+            funding,
+            feed,
+            lambda symbol: not engine.account.position(symbol).is_flat,
+            engine.last_opened_at_ms,
+            log,
+        )
     minder = SimMinder(
         control,
         engine.last_opened_at_ms,
         until_end=sim is not None and sim.until_end,
         settled=None if live is None else live.settled,
     )
+    known = FactSource(feed, settings.risk.to_core(), clock, teller)
     loop = TradingLoop(
         engine=engine,
         broker=broker,
@@ -183,7 +190,8 @@ async def _trade(
         clock=clock,
         log=log,
         deadline_ms=int(settings.exchange.batch_deadline_seconds * 1000),
-        before_batch=rates.before_batch if live is None else live.before_batch,
+        before_batch=known.after(rates.before_batch if live is None else live.before_batch),
+        market_facts=known.facts if known.is_needed else None,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
     )
     loop.listener = service
@@ -193,7 +201,7 @@ async def _trade(
     service.open(LoopOperator(loop, service.progress, teller, facts))
     if live is not None and not await unless_stopped(stop, live.begin(loop, recovered=recovered)):
         return _stopped_early(settings, journal, log)
-    _announce(journal, log, loop, serving, recovered=recovered)
+    _announce(journal, log, loop, serving, settings.mode, recovered=recovered)
     beside: list[Coroutine[Any, Any, None]] = []
     if followed.by_name:
         attendance = attendance_of(
@@ -216,12 +224,12 @@ async def _trade(
 
 
 def _announce(
-    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, *, recovered: bool
+    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, mode: str, *, recovered: bool
 ) -> None:
     """Say that it is ready."""
     engine = loop.engine
     told = {"recovered": recovered, "model_id": serving.model_id, "proven": serving.proven}
-    journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused})
+    journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused, "mode": mode})
     log.info(
         "service.ready",
         **told,
@@ -231,7 +239,7 @@ def _announce(
     )
 
 
-async def _require_fit(settings: Settings, trader: Exchange, clock: Clock, log: Log) -> None:
+async def _require_fit(settings: Settings, trader: Exchange, clock: Clock, log: Log, live: LiveSide) -> None:
     """Refuse to trade live where the check-up finds something failed; raises ConfigError or TransientError."""
     watches = Watches(clock.now_ms, clock.monotonic_ns, None if settings.exchange.simulated else wall_ms)
     await require_fit(
@@ -240,6 +248,7 @@ async def _require_fit(settings: Settings, trader: Exchange, clock: Clock, log: 
         journal_path=settings.journal_path,
         watches=watches,
         log=log,
+        resynchronise=live.synchronise,
         fix=settings.exchange.simulated,
     )
 
@@ -255,7 +264,6 @@ def _client(
         rate_limited=not settings.exchange.simulated,  # a limit protects others, not our own exchange
         credentials=credentials,
     )
-
 
 
 def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunOutcome:

@@ -73,6 +73,10 @@ class LiveSide:
         self._broker = LiveBroker(execution, self._gateway, now_ms, self._teller)
         return self._broker
 
+    async def synchronise(self) -> None:
+        """Set the clock of signed requests anew; raises TransientError or DataError where the exchange tells no time."""
+        await self._gateway.synchronise()
+
     async def wallet(self) -> float:
         """What an account that trades for the first time begins with, quote currency; raises TransientError."""
         reason = "it did not answer"

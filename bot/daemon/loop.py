@@ -57,11 +57,11 @@ class TradingLoop:
         deadline_ms: How long after the close a batch waits for missing symbols.
         before_batch: Called with each batch before it is matched (funding rates are fetched here).
         after_batch: Called with the close time of each batch once it is committed.
+        market_facts: Says what is known of these markets beside candles, such as quotes; None where nobody does.
 
     Attributes:
         attendant: Looks after the model that trades; None where it is to be left alone.
         listener: Hears of what was committed; None where nobody does.
-        market_facts: Says what is known of markets beside candles, such as quotes; None where nobody does.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class TradingLoop:
         deadline_ms: int,
         before_batch: Callable[[Batch], Awaitable[None]] | None = None,
         after_batch: Callable[[int], Awaitable[None]] | None = None,
+        market_facts: Callable[[Sequence[Symbol]], Sequence[MarketFacts]] | None = None,
     ) -> None:
         self.engine = engine
         self.attendant: Attendant | None = None
         self.listener: Listener | None = None
-        self.market_facts: Callable[[Sequence[Symbol]], Sequence[MarketFacts]] | None = None
         self.latencies_ns: deque[int] = deque(maxlen=100_000)
         self.batch_count = 0
         self._broker = broker
@@ -93,6 +93,7 @@ class TradingLoop:
         self._log = log
         self._before_batch = before_batch
         self._after_batch = after_batch
+        self._market_facts = market_facts
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
         stored = journal.snapshot() or {}
@@ -232,7 +233,7 @@ class TradingLoop:
             self._predictor.observe(candle)
         symbols = [candle.symbol for candle in candles]
         foresight = foresee(self._predictor, symbols, self._clock.monotonic_ns)
-        facts = () if self.market_facts is None else self.market_facts(symbols)
+        facts = () if self._market_facts is None else self._market_facts(symbols)
         decisions = engine.decide(foresight.predictions, now_ms, foresight.absent, facts)
         account = engine.account
         record = BatchRecord(

@@ -27,6 +27,7 @@ from bot.daemon.serving import ModelShelf, Serving
 from bot.daemon.shadow import ShadowRules
 from bot.daemon.tape import SimAccountPlan, SimEndpoint, SimPlan
 from bot.daemon.telling import Log, Teller
+from bot.errors import ConfigError
 from bot.exchange_client import Exchange, SimControl
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
@@ -87,6 +88,11 @@ async def live_side_of(
     Raises:
         ConfigError: Symbols that it cannot trade.
     """
+    if settings.is_spot and not settings.exchange.simulated:
+        raise ConfigError(
+            "exchange.symbols: spot is not traded live on a real exchange: it takes a buyer's fee out of the coins bought, "
+            "which this version does not book; trade perpetuals (docs/going-live.md)"
+        )
     timing = GatewayTiming()
     if settings.exchange.simulated:
         timing = GatewayTiming.at_speed((await control.clock())["speed"])

@@ -156,7 +156,9 @@ def _tell_report(log: Log, report: ExecutionReport) -> None:
             filled_at_ms=report.filled_at_ms,
         )
     elif isinstance(report, Funding):
-        log.info("funding.paid", symbol=report.symbol, rate=report.rate, paid_at_ms=report.paid_at_ms)
+        # Of an exchange's own booking the sum is known and not the rate: each is told where it is.
+        known = {"rate": report.rate} if report.paid is None else {"paid": report.paid}
+        log.info("funding.paid", symbol=report.symbol, **known, paid_at_ms=report.paid_at_ms)
     elif isinstance(report, Adopted):
         log.warning(
             "position.adopted",

@@ -14,19 +14,22 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from bot.core.closer import BackfillNeeded, Closed, CloserEvent, Revised
-from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol
+from bot.core.market import MINUTE_MS, Candle, Instrument, Quote, Symbol
 from bot.errors import DataError, EngineProtocolError
 from bot.exchange_client import Exchange, mapped
 from bot.feeds.backfill import Backfills
 from bot.feeds.event_queue import EventQueue
 from bot.feeds.hooks import MALFORMED, StreamMessage, install_hook, parser_of, update_from_row
 from bot.feeds.markets import check_exchange, check_symbols, instrument_of
-from bot.feeds.rest import RestReader, Retrying
+from bot.feeds.quotes import best_quotes, coming_funding_rates
+from bot.feeds.rest import RestReader, Retrying, keep_timeless_rows
 from bot.feeds.stream import CandleStream, Rows
 from bot.feeds.timing import FeedTiming
 from bot.feeds.tracks import SymbolTrack
 from bot.feeds.watch import Watch
 from bot.ports import CandleClosed, CandleRevised, Clock, FeedEvent, FeedNotice, MarketTime
+from bot.quiet_time import QuietTime
+from bot.reply_guard import guard_replies
 
 CACHED_CANDLES = 10
 """Candles that ccxt keeps of each symbol; its own thousand would be 50 MB with 200 symbols."""
@@ -58,6 +61,9 @@ class CcxtFeed:
         retrying: Retrying | None = None,
     ) -> None:
         self.symbols = tuple(symbols)
+        QuietTime(clock.monotonic_ns).keep(exchange)
+        keep_timeless_rows(exchange)
+        guard_replies(exchange, frozenset())  # ccxt reads an empty text as an answer without a candle
         timing = timing or FeedTiming()
         self._exchange = exchange
         self._clock = clock
@@ -153,6 +159,16 @@ class CcxtFeed:
         """Funding rates by payment time in [since_ms, until_ms), whole minutes; empty on spot."""
         self._require_open()
         return await self._rest.funding_rates(symbol, since_ms, until_ms)
+
+    async def quotes(self) -> dict[Symbol, Quote]:
+        """The best bid and ask of each symbol that has both, asked now and once."""
+        self._require_open()
+        return await best_quotes(self._exchange, self.symbols)
+
+    async def coming_funding_rates(self) -> dict[Symbol, float]:
+        """The rate that each perpetual pays next, per 8 hours, asked now and once; empty on spot."""
+        self._require_open()
+        return await coming_funding_rates(self._exchange, self.symbols)
 
     async def events(self) -> AsyncIterator[FeedEvent]:
         """Stream until closed; raises what no retry can mend. For one consumer, once."""

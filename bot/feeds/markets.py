@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bot.core.market import Instrument, InstrumentKind, Symbol, kind_of
@@ -51,20 +52,22 @@ def check_symbols(exchange_id: str, markets: Mapping[str, Any], symbols: Sequenc
 def instrument_of(market: Mapping[str, Any], precision_mode: int) -> Instrument:
     """The trading rules in a ccxt market; raises ConfigError where they are missing or of a form not met yet.
 
-    Steps come from ``precision``, least amounts from ``limits`` (the lot step and 0 where there are none).
+    Steps come from ``precision``, least amounts from ``limits`` (the lot step and 0 where there are none). A market that
+    counts in contracts tells both in contracts; the rules are in base units.
     """
     symbol = market["symbol"]
     kind = InstrumentKind.SPOT if market.get("spot") else InstrumentKind.PERPETUAL
-    contract = market.get("contractSize")
-    if kind is InstrumentKind.PERPETUAL and contract is not None and float(contract) != 1.0:
-        raise ConfigError(f"symbol {symbol!r}: one contract is {contract} units; only 1 is supported")
-    step = _step(symbol, market, "amount", precision_mode)
+    contract = float(market.get("contractSize") or 1.0) if kind is InstrumentKind.PERPETUAL else 1.0
+    if not 0 < contract < float("inf"):
+        raise ConfigError(f"symbol {symbol!r}: one contract is {contract} units")
+    step = _product(_step(symbol, market, "amount", precision_mode), contract)
+    least = _least(market, "amount")
     return Instrument(
         symbol=symbol,
         kind=kind,
         tick_size=_step(symbol, market, "price", precision_mode),
         lot_step=step,
-        min_quantity=_least(market, "amount") or step,
+        min_quantity=_product(least, contract) if least else step,
         min_notional=_least(market, "cost") or 0.0,
     )
 
@@ -82,6 +85,11 @@ def _step(symbol: Symbol, market: Mapping[str, Any], of: str, precision_mode: in
 def _least(market: Mapping[str, Any], of: str) -> float | None:
     value = ((market.get("limits") or {}).get(of) or {}).get("min")
     return None if value is None else float(value)
+
+
+def _product(amount: float, contract: float) -> float:
+    """The decimal that one would write: 0.01 contracts of 0.01 are 0.0001."""
+    return float(Decimal(repr(amount)) * Decimal(repr(contract)))
 
 
 def _near(symbol: Symbol, markets: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 
-from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol, candle_fault, default_instrument
+from bot.core.market import MINUTE_MS, Candle, Instrument, Quote, Symbol, candle_fault, default_instrument
 from bot.errors import ConfigError, DataError, EngineProtocolError
 from bot.ports import CandleClosed, FeedEvent, FeedNotice, MarketTime
 from models.candle_arrays import CandleArrays
@@ -107,6 +107,16 @@ class ReplayFeed:
         end_ms = min(until_ms, self._now_ms + 1)
         rates = self._funding.get(symbol, {})
         return {at_ms: rates[at_ms] for at_ms in sorted(rates) if since_ms <= at_ms < end_ms}
+
+    async def quotes(self) -> dict[Symbol, Quote]:
+        """None: candles do not tell them."""
+        self._require_open()
+        return {}
+
+    async def coming_funding_rates(self) -> dict[Symbol, float]:
+        """None: a table tells what was paid, and nothing ahead of its time."""
+        self._require_open()
+        return {}
 
     async def events(self) -> AsyncIterator[FeedEvent]:
         """Play until the last candle or ``close``; once."""

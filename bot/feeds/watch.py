@@ -119,7 +119,8 @@ class Watch:
             if unknown_ms is None or self._backfills.runs_for(track.symbol):
                 self._late_at_ms = LOOK_AGAIN_MS
             elif unknown_ms < over_ms and now_ns >= track.retry_at_ns:
-                self._backfills.ask(track, over_ms, tell=False)
+                # One late candle is everyday; an outage's are worth a line.
+                self._backfills.ask(track, over_ms, tell=over_ms - unknown_ms > MINUTE_MS)
                 self._late_at_ms = LOOK_AGAIN_MS
             else:
                 late_at_ms = max(unknown_ms, over_ms) + MINUTE_MS + self._timing.grace_ms

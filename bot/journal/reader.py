@@ -154,6 +154,24 @@ class JournalReader:
         )
         return {"kind": rows[0][0], "at_ms": rows[0][1], **orjson.loads(rows[0][2])} if rows else None
 
+    def notes_of_run(self, prefixes: Sequence[str], limit: int) -> list[dict[str, Any]]:
+        """The newest events whose names begin so, newest first, of the latest start that became ready and what came after.
+
+        Each has its ``kind`` and ``at_ms``.
+        """
+        ended = (
+            "SELECT coalesce(max(id), 0) FROM notes WHERE kind IN ('service.stopped', 'service.interrupted')"
+            " AND id < (SELECT coalesce(max(id), 0) FROM notes WHERE kind = 'service.ready')"
+        )
+        wanted = " OR ".join("substr(kind, 1, ?) = ?" for _ in prefixes)
+        rows = self._rows(
+            f"SELECT kind, at_ms, payload FROM notes WHERE id > ({ended}) AND ({wanted})"  # noqa: S608 - marks
+            " ORDER BY id DESC LIMIT ?",
+            *(value for prefix in prefixes for value in (len(prefix), prefix)),
+            limit,
+        )
+        return [{"kind": kind, "at_ms": at_ms, **orjson.loads(payload)} for kind, at_ms, payload in rows]
+
     def performance(self, model_id: str, since_ms: int = 0) -> list[Matured]:
         """What came of a model's forecasts, as far as that was found, in order of symbol and time.
 

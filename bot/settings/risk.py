@@ -101,8 +101,8 @@ class RiskSettings(Section):
         _LIMITS.max_spread_bps,
         gt=0,
         le=1000,
-        description="Entries are refused while bid and ask are farther apart; null, or quotes that are not known, refuses "
-        "nothing.",
+        description="Entries are refused while bid and ask are farther apart, or while the exchange does not tell them; null does "
+        "not ask. A backtest has no quotes, and there it refuses nothing.",
     )
     max_jump_fraction: Number | None = Field(
         _LIMITS.max_jump_fraction,

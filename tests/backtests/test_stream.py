@@ -48,6 +48,8 @@ def test_a_fill_a_funding_and_a_decision_keep_every_digit():
     assert "trade_id" not in row
     paid = orjson.loads(report_line(Funding("BTC/USDT:USDT", 1e-4 / 3, 7.7, 0)) or b"")
     assert (paid["rate"], paid["mark_price"]) == (1e-4 / 3, 7.7)
+    booked = orjson.loads(report_line(Funding("BTC/USDT:USDT", 0.0, 0.0, 0, -1 / 3)) or b"")
+    assert booked == {"event": "funding", "symbol": "BTC/USDT:USDT", "at_ms": 0, "paid": -1 / 3}
     assert report_line(Accepted("abc", "BTC/USDT", 0)) is None
     decisions: list[Decision] = []
     run_backtest(

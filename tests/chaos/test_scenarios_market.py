@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.market import MINUTE_MS
 from tests.candle_truth import (
     acts,
     assert_candles,
@@ -43,7 +44,7 @@ from tests.live_rig import (
 
 SEED = 5
 MINUTES = 92
-WARM_WRITES = 100
+WARM_WRITES = 92
 """Writes of the first life: what a start notes, the minutes that fill the windows, and a few that trade."""
 FAST = 120.0
 SETTINGS = {"execution.lookup_seconds": 6, "strategy.parameters": '{"require_macd": false}'}
@@ -144,6 +145,13 @@ def _kinds(state: Path) -> list[str]:
     return [act["kind"] for act in acts(state)]
 
 
+def _fetched(state: Path) -> int:
+    """How many candles REST had to tell since the faults began."""
+    began_ms = acts(state)[0]["at_ms"] - 2 * MINUTE_MS
+    told = [line for line in log_of(state, "candle.closed") if line["candle_at_ms"] >= began_ms]
+    return sum(line["source"] != "stream" for line in told)
+
+
 # --- the market waits for the bot -------------------------------------------------------------------------
 
 
@@ -185,8 +193,7 @@ def test_3_a_socket_cut_at_the_close(market: Market, tmp_path: Path, close_frame
     )
     assert _kinds(state) == ["cut"] * 3
     assert events(state)["feed.reconnected"] == 3
-    fetched = [line for line in log_of(state, "candle.closed") if line["source"] != "stream"]
-    assert len(fetched) >= 3
+    assert _fetched(state) == 3
     _assert_as_calm(market, state)
 
 
@@ -252,8 +259,7 @@ def test_10_a_final_candle_without_its_flag(market: Market, tmp_path: Path, chan
     """A candle whose end is not said, or said in another way, is taken from REST once the next minute has begun."""
     state = _lived(market, tmp_path, [_stream({"kind": "mutate", **change}, where=FINAL, count=3)])
     assert _kinds(state) == ["mutate"] * 3
-    sources = [line["source"] for line in log_of(state, "candle.closed")]
-    assert sources.count("stream") == len(sources) - 3
+    assert _fetched(state) == 3
     _assert_as_calm(market, state)
 
 
@@ -266,8 +272,7 @@ def test_14_an_answer_that_is_a_page_or_rows_of_nothing(market: Market, tmp_path
     faults += [_rest({"kind": "spoil", "how": how}, minute=("+72m", None)) for how in spoilt]
     state = _lived(market, tmp_path, faults)
     assert _kinds(state).count("spoil") == len(spoilt)
-    sources = [line["source"] for line in log_of(state, "candle.closed")]
-    assert sources.count("stream") == len(sources) - 3
+    assert _fetched(state) == 3
     _assert_as_calm(market, state)
 
 
@@ -277,32 +282,112 @@ def test_15_too_many_requests_and_then_a_ban(market: Market, tmp_path: Path) -> 
     """After 429 and 418 nothing is asked before the time that the exchange named; then the candle is fetched."""
     faults = [
         _stream("drop", where=FINAL, count=3),
-        _rest({"kind": "answer", "status": 429, "code": -1003, "retry_after_s": 1}, count=2),
-        _rest({"kind": "answer", "status": 418, "code": -1003, "retry_after_s": 2}),
+        _rest({"kind": "answer", "status": 429, "code": -1003, "retry_after_s": 1}),
+        _rest({"kind": "answer", "status": 418, "code": -1003, "retry_after_s": 1}),
     ]
     state = _lived(market, tmp_path, faults)
-    assert _kinds(state).count("answer") == 3
+    assert _kinds(state).count("answer") == 2
     _assert_as_calm(market, state)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_12_minutes_without_trades(tmp_path: Path) -> None:
-    """A minute that the exchange does not have is passed over, one with volume 0 is decided on like any other."""
-    holes, still = (70, 75, 76, 77), (72, 80, 81)
+    """A minute that the exchange does not have is passed over, one with volume 0 is decided on like any other.
+
+    The strategy starts over after a hole: its windows are of minutes in a row.
+    """
+    holes, still, minutes = (66, 68, 69), (64, 65, 132, 136), 150
     tape = make_tape(
-        tmp_path / "tape", seed=SEED, minutes=MINUTES, quiet_minutes=59, holes=holes, without_trades=still
+        tmp_path / "tape", seed=SEED, minutes=minutes, quiet_minutes=59, holes=holes, without_trades=still
     )
     state = prepare(tmp_path / "state")
     run(state, tape, settings=SETTINGS)
     assert_candles(state, tape)
     assert_agreement(state, tape)
     assert_nothing_unhandled(state)
-    decided = {(closed_at_ms - FIRST_MS) // 60_000 - 1: found for closed_at_ms, found in decisions(state)}
-    assert set(range(MINUTES)) - set(decided) == set(holes)
+    decided = {(closed_at_ms - FIRST_MS) // MINUTE_MS - 1: found for closed_at_ms, found in decisions(state)}
+    assert set(range(minutes)) - set(decided) == set(holes)
     assert set(still) <= set(decided)
-    gaps = [line for line in log_of(state, "candle.gap_remains")]
-    assert [line["minutes"] for line in gaps] == [1, 3]
-    numbers = [(row["filled_at_ms"] - FIRST_MS) / 60_000 for row in fills(state)]
-    assert numbers[0] < holes[0]
-    assert numbers[-1] > still[-1]
+    assert [line["minutes"] for line in log_of(state, "candle.gap_remains")] == [1, 2]
+    filled = [(row["filled_at_ms"] - FIRST_MS) / MINUTE_MS for row in fills(state)]
+    assert filled[0] < holes[0]
+    assert filled[-1] > still[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_13_two_hundred_symbols_that_close_together(tmp_path: Path) -> None:
+    """Every tenth final candle is lost: those are fetched, and each minute is decided once with all two hundred."""
+    bases = [f"SIM{number:03d}" for number in range(200)]
+    tape = make_tape(tmp_path / "tape", seed=SEED, minutes=72, quiet_minutes=59, bases=bases)
+    state = prepare(tmp_path / "state")
+    lost = _stream("drop", where=FINAL, probability=0.1, count="every", minute=("+64m", "+70m"))
+    run(state, tape, faults=[lost], settings=SETTINGS, seconds=400)
+    assert_candles(state, tape)
+    assert_agreement(state, tape)
+    assert_nothing_unhandled(state)
+    assert_traded_around(state)
+    assert 60 < len(acts(state)) < 180
+    assert _fetched(state) == len(acts(state))
+    assert events(state)["candle.missing"] == 0
+
+
+# --- the market goes on -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_4_ninety_seconds_of_silence(market: Market, tmp_path: Path) -> None:
+    """Pings are answered and nothing comes: the minutes are fetched when they are due, and the line is kept."""
+    silence = {"kind": "stall", "seconds": 90 / FAST}
+    state = _lived(market, tmp_path, [_stream(silence, minute=("+78m", None))], speed=FAST)
+    assert _kinds(state) == ["stall"]
+    assert _fetched(state) >= 1
+    assert events(state)["feed.disconnected"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["stall", "no_pong"])
+def test_5_a_line_that_is_dead(market: Market, tmp_path: Path, kind: str) -> None:
+    """Whether pings are answered or not: a line that stays silent while the symbol trades is dialled anew."""
+    state = _lived(
+        market, tmp_path, [_stream({"kind": kind, "seconds": 600}, minute=("+78m", None))], speed=FAST
+    )
+    assert _kinds(state) == [kind]
+    assert _fetched(state) >= 3
+    counted = events(state)
+    assert counted["feed.stalled"] == counted["feed.disconnected"] == counted["feed.reconnected"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_11_ten_minutes_without_the_exchange(markets: Market, tmp_path: Path) -> None:
+    """Neither streams nor REST for ten minutes: then every minute of every symbol is fetched and decided in order."""
+    away = {"kind": "cut", "refuse_s": 600 / FAST, "rest": True}
+    fault = {"match": {"state": "exchange", "minute": "+76m"}, "action": away}
+    state = _lived(markets, tmp_path, [fault], speed=FAST, goes_on=True)
+    assert _kinds(state) == ["cut"]
+    symbols = len(markets.tape.symbols)
+    assert _fetched(state) >= 9 * symbols
+    assert {line["symbol"] for line in log_of(state, "candle.gap_filled")} == set(markets.tape.symbols)
+    assert events(state)["candle.missing"] == events(state)["candle.gap_remains"] == 0
+    assert events(state)["feed.reconnected"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", ["closed at once", "refused"])
+def test_16_a_dial_refused_for_five_minutes(market: Market, tmp_path: Path, way: str) -> None:
+    """While no stream can be had, REST tells the minutes; then there is a stream again."""
+    faults = [_stream({"kind": "cut", "refuse_s": 300 / FAST}, minute=("+76m", None))]
+    if way == "refused":
+        handshake = {"route": "GET /.*(ws|stream).*", "minute": ["+76m", "+81m"], "count": "every"}
+        refusal = {"match": handshake, "action": "drop_before"}
+        faults = [_stream("cut", minute=("+76m", None)), refusal]
+    state = _lived(market, tmp_path, faults, speed=FAST, goes_on=True)
+    assert _fetched(state) >= 4
+    assert events(state)["feed.disconnected"] >= 2
+    assert events(state)["feed.reconnected"] == 1
+    assert events(state)["candle.missing"] == 0

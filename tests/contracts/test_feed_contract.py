@@ -37,12 +37,12 @@ async def replay(folder: Path) -> AsyncIterator[tuple[Feed, Acknowledge]]:
     yield ReplayFeed(BARS_BY_SYMBOL, start_at_ms=BEGIN), nothing
 
 
-def over_ccxt(*, flags: bool) -> Callable[..., Any]:
+def over_ccxt(*, flags: bool, of: str = "binanceusdm") -> Callable[..., Any]:
     """The feed over ccxt against the simulated exchange."""
 
     @asynccontextmanager
     async def start(folder: Path) -> AsyncIterator[tuple[Feed, Acknowledge]]:
-        async with sim(folder, BARS, start_at="+20m") as line:
+        async with sim(folder, BARS, of=of, start_at="+20m") as line:
             client = open_exchange(line.exchange_id, connect_to=line.address, ca_file=line.ca_file)
             async with client as exchange:
                 exchange.timeout_on_exit = 0
@@ -56,6 +56,8 @@ ADAPTERS = {
     "replay": replay,
     "ccxt": over_ccxt(flags=True),
     "ccxt without flags": over_ccxt(flags=False),
+    "ccxt on OKX": over_ccxt(flags=True, of="okx"),
+    "ccxt on OKX without flags": over_ccxt(flags=False, of="okx"),
 }
 
 Adapter: TypeAlias = Callable[[Path], Any]
@@ -165,6 +167,21 @@ async def test_rules_and_funding_are_told_for_each_symbol(adapter: Adapter, tmp_
             assert min(instrument.tick_size, instrument.lot_step, instrument.min_quantity) > 0
             rates = await feed.funding_rates(symbol, START_MS, BEGIN)
             assert all(START_MS <= at_ms < BEGIN for at_ms in rates)
+        await feed.close()
+
+
+async def test_quotes_and_coming_rates_are_of_its_own_symbols(adapter: Adapter, tmp_path: Path) -> None:
+    """Where quotes are told a bid is never above its ask; a rate to come is a small fraction; nothing before ``open``."""
+    async with adapter(tmp_path) as (feed, _):
+        for question in (feed.quotes, feed.coming_funding_rates):
+            with pytest.raises(EngineProtocolError):
+                await question()
+        await feed.open()
+        quotes, rates = await feed.quotes(), await feed.coming_funding_rates()
+        assert set(quotes) == set(rates)
+        assert set(quotes) in (set(), {BTC, ETH})
+        assert all(0 < quote.bid <= quote.ask for quote in quotes.values())
+        assert all(abs(rate) < 0.03 for rate in rates.values())
         await feed.close()
 
 

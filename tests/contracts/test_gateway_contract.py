@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from bot.brokers.ccxt_gateway import CcxtGateway
-from bot.brokers.ccxt_orders import WOULD_TRIGGER
+from bot.brokers.ccxt_orders import NOT_EXACT, WOULD_TRIGGER
 from bot.brokers.gateway_timing import GatewayTiming
 from bot.clock import MarketClock
 from bot.core.entry import WOULD_CROSS
@@ -39,12 +39,14 @@ from bot.core.venue import (
     VenueState,
     VenueStatus,
 )
+from bot.errors import DataError, TransientError
 from bot.exchange_client import make_exchange
 from bot.ports import OrderGateway
 from bot.simexchange.account import SimAccount
 from bot.simexchange.bars import Bar
-from bot.simexchange.config import API_KEY, API_SECRET, Market, SimConfig
+from bot.simexchange.config import API_KEY, API_PASSPHRASE, API_SECRET, Market, SimConfig
 from bot.simexchange.exchange_info import list_symbol
+from bot.simexchange.okx_stream import OkxStreams
 from bot.simexchange.orders import AccountTerms, Disturbance
 from bot.simexchange.server import SimServer, running
 from bot.simexchange.tape import write_tape
@@ -55,7 +57,12 @@ from tests.venue_stand_in import AFTER, BEFORE, VenueStandIn
 PRICE = 100.0
 """The tape opens there."""
 
-LOSABLE = {PlaceOrder: "POST", PlacePair: "POST", CancelOrder: "DELETE"}
+LOSABLE = {
+    PlaceOrder: "POST .*[oO]rder.*",
+    PlacePair: "POST .*[oO]rder.*",
+    CancelOrder: "DELETE .*[oO]rder.*",
+}
+LOSABLE_OF_OKX = {PlaceOrder: "POST .*/order", CancelOrder: "POST .*/cancel-order"}
 
 
 @dataclass
@@ -110,6 +117,16 @@ class Venue:
         state = await self.one(ReadState({self.symbol: START_MS}))
         assert isinstance(state, VenueState), state
         return state
+
+    @property
+    def is_okx(self) -> bool:
+        """Whether orders and cancels are only acknowledged."""
+        return self.account.market is Market.OKX
+
+    @property
+    def market_id(self) -> str:
+        """The exchange's name of what is traded."""
+        return "ETH-USDT-SWAP" if self.is_okx else "SOLUSDT"
 
     @property
     def is_spot(self) -> bool:
@@ -194,8 +211,11 @@ def over_ccxt(market: Market) -> Adapter:
 
     @asynccontextmanager
     async def start(folder: Path) -> AsyncIterator[Venue]:
-        tape = folder / f"{market.exchange_id}-SOLUSDT-1m-tape.parquet"
-        write_tape(tape, walk("SOLUSDT", 30))
+        traded = (
+            "ETHUSDT" if market is Market.OKX else "SOLUSDT"
+        )  # a contract of OKX's is a tenth of an ether
+        tape = folder / f"{market.exchange_id}-{traded}-1m-tape.parquet"
+        write_tape(tape, walk(traded, 30))
         # At the world's own speed, and held until somebody subscribes: the market stands, and we move it by hand.
         config = SimConfig(state_dir=folder, tapes=(str(tape),), speed=1, hold_without_clients=True)
         async with running(config) as (server, end):
@@ -205,7 +225,7 @@ def over_ccxt(market: Market) -> Adapter:
                 ca_file=Path(end.ca_file),
                 rate_limited=False,
                 timeout_ms=400,
-                credentials={"apiKey": API_KEY, "secret": API_SECRET},
+                credentials={"apiKey": API_KEY, "secret": API_SECRET, "password": API_PASSPHRASE},
             )
             exchange.timeout_on_exit = 0
             assert server.trading is not None
@@ -220,14 +240,15 @@ def over_ccxt(market: Market) -> Adapter:
             )
 
             def play(bar: Bar) -> None:
-                floor.close_minute({"SOLUSDT": bar})
+                floor.close_minute({traded: bar})
 
             def pay(rate: float) -> None:
-                floor.account.pay_funding("SOLUSDT", rate, PRICE, START_MS + 1)
+                floor.account.pay_funding(traded, rate, PRICE, START_MS + 1)
                 floor.settle()
 
             def lose(kind: type[Any], when: str) -> None:
-                match = {"route": f"{LOSABLE[kind]} .*[oO]rder.*", "count": 1}
+                routes = LOSABLE_OF_OKX if market is Market.OKX else LOSABLE
+                match = {"route": routes[kind], "count": 1}
                 server.faults.replace({"faults": [{"match": match, "action": f"drop_{when}"}]})
 
             try:
@@ -239,9 +260,11 @@ def over_ccxt(market: Market) -> Adapter:
 
 
 ADAPTERS = {
-    f"{name} {market.value}": make(market)
-    for market in (Market.USDM, Market.SPOT)
-    for name, make in (("stand-in", stand_in), ("ccxt", over_ccxt))
+    "stand-in usdm": stand_in(Market.USDM),
+    "stand-in spot": stand_in(Market.SPOT),
+    "ccxt usdm": over_ccxt(Market.USDM),
+    "ccxt spot": over_ccxt(Market.SPOT),
+    "ccxt okx": over_ccxt(Market.OKX),
 }
 
 
@@ -279,7 +302,7 @@ def bar(low: float, high: float) -> Bar:
 def seen_by(venue: Venue) -> list[tuple[str, float, float, float]]:
     """The exchange's own executions: number, quantity, price, fee."""
     return [
-        (f"SOLUSDT-{one['trade_id']}", one["quantity"], one["price"], one["fee"])
+        (f"{venue.market_id}-{one['trade_id']}", one["quantity"], one["price"], one["fee"])
         for one in venue.account.truth()["trades"]
     ]
 
@@ -307,10 +330,30 @@ async def test_a_market_order_executes_and_every_way_tells_the_same(venue: Venue
     assert state.wallet == balances["USDT"]
 
 
+async def test_a_position_comes_with_its_entry_price(venue: Venue) -> None:
+    """A position that no order of ours explains can be adopted: the exchange tells its average price; spot tells none."""
+    assert (await venue.state()).entry_prices == {}
+    await venue.bought(2.0)
+    paid = venue.account.truth()["trades"][0]["price"]
+    state = await venue.state()
+    assert state.entry_prices == ({} if venue.is_spot else {venue.symbol: pytest.approx(paid, rel=1e-9)})
+
+
+async def test_the_clock_can_be_set_anew(venue: Venue) -> None:
+    """Setting the clock of signed requests is no request that needs one, and orders go through after it."""
+    await venue.gateway.synchronise()
+    await venue.bought()
+
+
 async def test_executions_in_parts_are_all_told(venue: Venue) -> None:
     """An order that executes in parts and of which a rest expires is told so, each part once."""
     venue.account.disturb = lambda _: Disturbance(fill_shares=(0.25, 0.5))
-    seen = await venue.one(PlaceOrder(intent(venue.symbol)))
+    wish = intent(venue.symbol)
+    seen = await venue.one(PlaceOrder(wish))
+    if venue.is_okx:
+        assert isinstance(seen, OrderSeen)
+        assert (seen.status, seen.filled_quantity) == (VenueStatus.OPEN, 0.0)
+        seen = await venue.one(LookUpOrder(wish))
     assert isinstance(seen, OrderSeen)
     assert (seen.status, seen.filled_quantity, seen.quantity) == (VenueStatus.EXPIRED, 0.75, 1.0)
     await venue.until(lambda: isinstance(venue.heard[-1], OrderSeen) and venue.heard[-1].status.is_final)
@@ -336,7 +379,7 @@ async def test_protection_rests_and_is_canceled(venue: Venue) -> None:
     assert left == ([] if venue.is_spot else [target.client_order_id])
     refused = await venue.one(CancelOrder(stop))
     assert isinstance(refused, CancelRefused)
-    assert refused.code == "-2011"
+    assert refused.code == ("51400" if venue.is_okx else "-2011")
     looked_up = await venue.one(LookUpOrder(stop))
     assert isinstance(looked_up, OrderSeen)
     assert looked_up.status is VenueStatus.CANCELED
@@ -421,24 +464,36 @@ async def test_what_is_refused_is_told_with_its_code(venue: Venue) -> None:
     cases = [
         (
             intent(venue.symbol, quantity=100_000.0),
-            {"-2019", "-2010", "insufficient_funds", "-4005", "-1013"},
+            {"-2019", "-2010", "insufficient_funds", "-4005", "-1013", "51008", "51202"},
         ),
-        (intent(venue.symbol, quantity=0.01), {"-4164", "-1013", "invalid_order"}),
-        (intent(venue.symbol, quantity=0.0101), {"precision"}),
-        (intent(venue.symbol, type=OrderType.LIMIT, limit_price=101.0), {WOULD_CROSS}),
+        (
+            intent(venue.symbol, quantity=0.0001 if venue.is_okx else 0.01),
+            {"-4164", "-1013", "invalid_order", NOT_EXACT},
+        ),
+        (intent(venue.symbol, quantity=0.0101), {NOT_EXACT}),
     ]
     for wish, codes in cases:
         refused = await venue.one(PlaceOrder(wish))
         assert isinstance(refused, OrderRefused), refused
         assert refused.code in codes, refused
+    crossing = intent(venue.symbol, "l", type=OrderType.LIMIT, limit_price=101.0)
+    crossed = await venue.one(PlaceOrder(crossing))
+    if venue.is_okx:  # taken, and canceled at once
+        assert isinstance(crossed, OrderSeen)
+        crossed = await venue.one(LookUpOrder(crossing))
+        assert isinstance(crossed, OrderSeen)
+        assert (crossed.status, crossed.filled_quantity) == (VenueStatus.EXPIRED, 0.0)
+    else:
+        assert isinstance(crossed, OrderRefused)
+        assert crossed.code == WOULD_CROSS
     entry = await venue.bought()
     stop = intent(venue.symbol, "s", side=Side.SELL, type=OrderType.STOP, leg=Leg.STOP, stop_price=101.0)
     triggered = await venue.one(PlaceOrder(replace(stop, reduce_only=True)))
     assert isinstance(triggered, OrderRefused), triggered
     assert triggered.code == WOULD_TRIGGER, triggered
-    assert [one["request"]["client_order_id"] for one in venue.account.truth()["orders"]] == [
-        entry.client_order_id
-    ]
+    made = [one["request"]["client_order_id"] for one in venue.account.truth()["orders"]]
+    assert made == [*([crossing.client_order_id] if venue.is_okx else []), entry.client_order_id]
+    assert len(venue.account.truth()["trades"]) == 1
 
 
 async def test_an_id_that_is_taken_is_not_refused(venue: Venue) -> None:
@@ -478,10 +533,11 @@ async def test_funding_is_part_of_the_state(venue: Venue) -> None:
 # --- what can only happen over a network ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("skew_ms", [5_500, -5_500])
-async def test_an_exchange_whose_clock_is_wrong_is_traded_on(exchange: Venue, skew_ms: int) -> None:
+@pytest.mark.parametrize("way", [1, -1])
+async def test_an_exchange_whose_clock_is_wrong_is_traded_on(exchange: Venue, way: int) -> None:
     """Orders, questions and a new stream go through on an exchange whose clock went off, either way."""
     assert exchange.server is not None
+    skew_ms = way * (30_500 if exchange.is_okx else 5_500)  # more than it takes
     plan = {"match": {"state": "clock"}, "action": {"kind": "skew", "ms": skew_ms}}
     exchange.server.faults.replace({"faults": [plan]})
     exchange.server.faults.tick(exchange.server.conductor.now_ms())
@@ -491,9 +547,20 @@ async def test_an_exchange_whose_clock_is_wrong_is_traded_on(exchange: Venue, sk
     await drop_and_wait(exchange, streams_of(exchange).drop)
 
 
+async def test_a_clock_that_cannot_be_set_is_told_in_our_own_words(exchange: Venue) -> None:
+    """Without an answer to the question for the time, or with a page instead, a BotError says so."""
+    assert exchange.server is not None
+    for action in ("drop_before", {"kind": "spoil", "how": "html"}):
+        plan = {"match": {"route": "GET .*/time", "count": "every"}, "action": action}
+        exchange.server.faults.replace({"faults": [plan]})
+        with pytest.raises((TransientError, DataError)):
+            await exchange.gateway.synchronise()
+
+
 async def test_a_stream_that_the_exchange_ends_comes_up_again(exchange: Venue) -> None:
     """A listen key that expired, or a subscription that was ended, is made anew, and executions are heard again."""
-    await drop_and_wait(exchange, streams_of(exchange).expire)
+    streams = streams_of(exchange)
+    await drop_and_wait(exchange, streams.drop if exchange.is_okx else streams.expire)
     await exchange.bought()
     await exchange.until(lambda: len(exchange.trades()) == 1)
 
@@ -504,7 +571,7 @@ async def test_a_page_instead_of_rows_is_no_empty_account(exchange: Venue) -> No
     entry = await exchange.bought()
     for how in ("html", "null_rows", "cut", "empty"):
         match = {
-            "route": "GET .*([tT]rades|[oO]penOrders|[oO]penAlgoOrders|positionRisk|/account)",
+            "route": "GET .*([tT]rades|[oO]penOrders|[oO]penAlgoOrders|positionRisk|/account|/fills|pending)",
             "count": "every",
         }
         plan = [{"match": match, "action": {"kind": "spoil", "how": how}}]
@@ -517,7 +584,7 @@ async def test_a_page_instead_of_rows_is_no_empty_account(exchange: Venue) -> No
     assert isinstance(await exchange.one(LookUpOrder(entry)), OrderSeen)
 
 
-def streams_of(venue: Venue) -> UserStreams:
+def streams_of(venue: Venue) -> UserStreams | OkxStreams:
     """The exchange's side of the user stream."""
     assert venue.server is not None
     assert venue.server.trading is not None

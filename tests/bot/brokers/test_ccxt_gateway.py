@@ -459,7 +459,7 @@ async def test_what_cannot_go_together_is_refused_at_once(tmp_path: Path) -> Non
     """An exchange that is not traded on, symbols of another kind, and two quote currencies are wrong settings."""
     from bot.brokers.ccxt_gateway import CcxtGateway
 
-    exchanges = [make_exchange("okx"), *(make_exchange("binanceusdm") for _ in range(3))]
+    exchanges = [make_exchange("kraken"), *(make_exchange("binanceusdm") for _ in range(3))]
     lists: tuple[list[str], ...] = ([PERPETUAL], [SPOT], [], [PERPETUAL, "BTC/USDC:USDC"])
     for exchange, symbols in zip(exchanges, lists, strict=True):
         exchange.timeout_on_exit = 0

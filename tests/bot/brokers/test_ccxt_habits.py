@@ -30,5 +30,5 @@ def test_every_method_that_the_table_names_is_there(name: str) -> None:
 
 def test_an_exchange_without_a_line_is_not_traded_on() -> None:
     """Live trading is refused where nobody has written down how the exchange behaves."""
-    with pytest.raises(ConfigError, match="binance and binanceusdm can"):
-        habits_of("okx")
+    with pytest.raises(ConfigError, match="binance, binanceusdm and okx can"):
+        habits_of("kraken")

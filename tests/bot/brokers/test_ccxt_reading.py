@@ -113,7 +113,7 @@ class Owner:
         """Money."""
         return self.balance
 
-    async def fapiPrivateV3GetPositionRisk(self) -> Any:  # noqa: N802 - ccxt's name
+    async def fapiPrivateV3GetPositionRisk(self, _: Any) -> Any:  # noqa: N802 - ccxt's name
         """Contracts."""
         return self.positions
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.brokers.ccxt_binance import ConditionalRow
 from bot.brokers.ccxt_rows import (
     OrderOwners,
     client_id_of,
@@ -19,6 +18,7 @@ from bot.brokers.ccxt_rows import (
     rows_of,
     trade_seen,
 )
+from bot.brokers.venue_rows import ConditionalRow
 from bot.core.orders import Side
 from bot.core.venue import VenueStatus
 from bot.errors import DataError
@@ -175,13 +175,11 @@ def test_funding_that_was_received_is_negative() -> None:
 def test_a_finished_conditional_order_says_nothing() -> None:
     """What became of its market order says more; before that it is open, and nothing of it has filled."""
     row = ConditionalRow("mine", "9", "BTCUSDT", VenueStatus.OPEN, "77", 0.5, None)
-    seen = conditional_seen(row, PERPETUAL, NOW_MS)
+    seen = conditional_seen(FUTURES, row, PERPETUAL, NOW_MS)
     assert seen is not None
     assert (seen.status, seen.filled_quantity, seen.at_ms) == (VenueStatus.OPEN, 0.0, NOW_MS)
-    assert (
-        conditional_seen(ConditionalRow("mine", "9", "BTCUSDT", None, "77", 0.5, 1), PERPETUAL, NOW_MS)
-        is None
-    )
+    finished = ConditionalRow("mine", "9", "BTCUSDT", None, "77", 0.5, 1)
+    assert conditional_seen(FUTURES, finished, PERPETUAL, NOW_MS) is None
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["a", "b", "c"])), max_size=60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from bot.core.decision import CancelWish
+from bot.core.entry import WOULD_CROSS
 from bot.core.execution import Alarm, ExecutionRules, LiveExecution
+from bot.core.guarding import WOULD_TRIGGER
 from bot.core.live_requests import EXPIRY_GRACE_MS
 from bot.core.market import MINUTE_MS
 from bot.core.orders import (
@@ -432,6 +435,16 @@ def test_a_stop_that_would_trigger_at_once_is_a_stop_that_was_hit() -> None:
     agrees(rig)
 
 
+@pytest.mark.parametrize("code", ["-2021", WOULD_TRIGGER])
+def test_a_code_alone_says_that_a_stop_would_trigger_at_once(code: str) -> None:
+    """The exchange's own or the gateway's, whatever the text says."""
+    rig = ready(refuse=lambda one: (code, "no") if one.type is OrderType.STOP else None)
+    rig.submit(entry())
+    rig.rest()
+    assert [(one.event, one.halt) for one in rig.alarms] == [("position.emergency_exit", False)]
+    assert rig.exchange.held(PERPETUAL) == 0.0
+
+
 def test_a_target_that_would_trigger_at_once_is_taken_at_market() -> None:
     """The price is there already."""
     rig = ready()
@@ -767,9 +780,9 @@ def test_a_market_order_takes_the_place_of_a_limit_entry_that_may_fall_back() ->
 
 
 def test_a_post_only_order_that_would_cross_falls_back_where_it_may() -> None:
-    """Refused by the exchange for that reason."""
-    for may in (True, False):
-        rig = ready(refuse=lambda one: ("-5022", "post only") if one.type is OrderType.LIMIT else None)
+    """Refused by the exchange for that reason, in its own words or in the gateway's."""
+    for may, code in itertools.product((True, False), ("-5022", WOULD_CROSS)):
+        rig = ready(refuse=lambda one, code=code: (code, "no") if one.type is OrderType.LIMIT else None)
         rig.submit(limit(taker_fallback=may))
         rig.rest()
         assert [one.reason for one in rig.reports(Canceled)] == ["post_only_would_cross"]

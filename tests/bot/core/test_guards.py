@@ -57,6 +57,9 @@ def trade(minute: int, pnl: float) -> Trade:
         ({"max_spread_bps": 3.0}, {"spread_bps": 3.0}, Side.BUY, "approved"),
         ({"max_spread_bps": 3.0}, {"spread_bps": 3.1}, Side.SELL, "spread_too_wide"),
         ({"max_spread_bps": 3.0}, {"spread_bps": None}, Side.BUY, "approved"),
+        ({"max_spread_bps": 3.0}, {"spread_bps": None, "quotes_asked": True}, Side.BUY, "spread_unknown"),
+        ({"max_spread_bps": 3.0}, {"spread_bps": 3.0, "quotes_asked": True}, Side.SELL, "approved"),
+        ({"max_spread_bps": 3.0}, {"spread_bps": math.nan, "quotes_asked": True}, Side.SELL, "spread_too_wide"),
         ({"max_funding_rate": 0.0005}, {"funding_rate": 0.0005}, Side.BUY, "approved"),
         ({"max_funding_rate": 0.0005}, {"funding_rate": 0.0006}, Side.BUY, "funding_too_high"),
         ({"max_funding_rate": 0.0005}, {"funding_rate": 0.0006}, Side.SELL, "approved"),
@@ -166,6 +169,7 @@ surroundings = st.builds(
     stale_known=st.integers(0, 59),
     funding_rate=st.none() | st.floats(-0.02, 0.02) | st.just(math.nan),
     spread_bps=st.none() | st.floats(0, 40) | st.just(math.nan),
+    quotes_asked=st.booleans(),
 )
 stops = st.builds(Protection, st.floats(0.0001, 0.9), st.floats(0.001, 1))
 
@@ -208,6 +212,7 @@ def test_nothing_over_any_guard_is_ever_approved(
         (around.funding_rate and around.funding_rate * side.sign, limits.max_funding_rate),
     ):
         assert limit is None or value is None or value <= limit * slack
+    assert limits.max_spread_bps is None or around.spread_bps is not None or not around.quotes_asked
     if limits.max_stale_minutes is not None and around.stale_known:
         assert around.stale_minutes < min(limits.max_stale_minutes, around.stale_known)
 

@@ -123,3 +123,15 @@ def test_facts_come_before_what_was_paid_last():
     assert around(None) == (0.0003, None)
     assert around(MarketFacts(PERPETUAL, 2.5)) == (0.0003, 2.5)
     assert around(MarketFacts(PERPETUAL, None, -0.0001)) == (-0.0001, None)
+
+
+def test_a_driver_that_tells_facts_has_asked_for_quotes():
+    """A spread that is missing among facts was asked for in vain; without facts nobody asked."""
+    made, guards = desks(), Guards(RiskLimits())
+    asked = [
+        surroundings_of(
+            PERPETUAL, desks=made, account=account_of(), guards=guards, round_trip=0.0, facts=facts
+        ).quotes_asked
+        for facts in (None, MarketFacts(PERPETUAL), MarketFacts(PERPETUAL, 2.5))
+    ]
+    assert asked == [False, True, True]

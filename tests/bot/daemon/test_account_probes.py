@@ -20,7 +20,7 @@ from bot.daemon.fitness import FitnessPlan, Watches, check_exchange_side, requir
 from bot.daemon.market_probes import SignedTime
 from bot.errors import ConfigError, TransientError
 from bot.exchange_client import Exchange, open_exchange
-from bot.simexchange.config import Market, SimConfig
+from bot.simexchange.config import API_PASSPHRASE, Market, SimConfig
 from bot.simexchange.server import running
 from bot.simexchange.tape import write_tape
 from tests.canary import KEY, SECRET
@@ -282,6 +282,26 @@ async def test_another_exchange_is_asked_by_the_common_methods() -> None:
     exchange.calls.clear()
     assert await set_terms(exchange, {BTC: SymbolTerms(5, None)}, WANTED) == [f"{BTC}: leverage 5 -> 3"]
     assert exchange.calls == [("set_leverage", 3, BTC, {"mgnMode": "isolated"})]
+
+
+async def test_everything_about_an_account_of_okx_is_asked(tmp_path: Path) -> None:
+    """The simulated OKX answers every question, terms are set there, and a stop of ours goes by its own client id."""
+    async with exchange_with(tmp_path, of="okx") as line:
+        async with client_of(line, password=API_PASSPHRASE) as (exchange, asker):
+            await exchange.create_order(BTC, "market", "sell", 200, None, {"tdMode": "isolated"})
+            stop = {"algoClOrdId": "ours1s", "clOrdId": "ours1s", "stopLossPrice": 120.0, "reduceOnly": True}
+            await exchange.create_order(BTC, "market", "buy", 200, None, {**stop, "tdMode": "isolated"})
+            facts = await ask_account(exchange, (BTC, ETH), WANTED, asker)
+            assert facts.terms is not None
+            assert await set_terms(exchange, {ETH: facts.terms[ETH]}, WANTED) == [f"{ETH}: leverage 20 -> 3"]
+        found = await checked(line, credentials={"password": API_PASSPHRASE})
+    assert not isinstance(facts.rights, Unknown)
+    assert (facts.rights.may_trade, facts.rights.may_withdraw) == (True, False)
+    assert (facts.hedged, facts.multi_assets, facts.fees_in_other_coin) == (False, None, None)
+    assert facts.orders == (("ours1s", BTC),)
+    assert facts.positions == {BTC: -2.0}
+    assert found["keys"].level is Level.OK
+    assert found["right to trade"].level is Level.OK
 
 
 async def test_a_question_that_an_exchange_does_not_know_is_unknown() -> None:

@@ -6,8 +6,8 @@ from bot.core.orders import Canceled, Fill, Funding, Rejected, Side, Unknown
 from bot.core.position import Trade
 from bot.core.risk import StateChange
 from bot.core.state import TradingState
-from bot.daemon.telling import tell_batch
-from bot.ports import BatchRecord
+from bot.daemon.telling import tell_batch, tell_interim
+from bot.ports import BatchRecord, InterimRecord
 from tests.core_builders import PERPETUAL, at, candle
 from tests.daemon_harness import Silent
 
@@ -41,4 +41,17 @@ def test_everything_that_moves_money_or_state_has_a_line() -> None:
         "trade.closed",
         "risk.halted",
         "risk.state_changed",
+    ]
+
+
+def test_a_funding_that_the_exchange_booked_is_told_with_what_was_paid() -> None:
+    """Where the rate is not known none is told, least of all one of nothing; a rate of our own count is."""
+    booked = Funding(PERPETUAL, 0.0, 0.0, at(0), -0.25)
+    counted = Funding(PERPETUAL, 0.0001, 100.0, at(0))
+    record = InterimRecord(at(0), (booked, counted), (), (), (), {})
+    log = Silent()
+    tell_interim(log, record)
+    assert log.lines == [
+        ("funding.paid", {"symbol": PERPETUAL, "paid": -0.25, "paid_at_ms": at(0)}),
+        ("funding.paid", {"symbol": PERPETUAL, "rate": 0.0001, "paid_at_ms": at(0)}),
     ]

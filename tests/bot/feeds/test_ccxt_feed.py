@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -286,3 +288,55 @@ async def test_a_lost_final_message_is_made_up_by_rest(tmp_path: Path) -> None:
     assert played.closed == expected
     lost = np.arange(10, 30) % 3 == 0
     assert [source != "stream" for source in played.sources[BTC]] == lost.tolist()
+
+
+@pytest.mark.parametrize("how", ["html", "empty", "cut", "null_rows", "null_fields"])
+async def test_a_reply_that_is_no_list_of_candles_is_no_answer(tmp_path: Path, how: str) -> None:
+    """A 200 with a page, with nothing or with half a text does not make a hole of a minute: REST is asked again."""
+    faults = [
+        {"match": {"stream": ".+", "where": {"k.x": True}, "count": 3, "after": 3}, "action": "drop"},
+        {"match": {"route": "GET /fapi/v1/klines", "count": 4}, "action": {"kind": "spoil", "how": how}},
+    ]
+    (tmp_path / "plan.yaml").write_text(json.dumps({"faults": faults}))
+    bars = {"BTCUSDT": walk("BTCUSDT", 20)}
+    expected = {BTC: candles_of("BTCUSDT", bars["BTCUSDT"], 10)}
+    async with sim(tmp_path, bars, start_at="+10m", faults=tmp_path / "plan.yaml") as line:
+        feed = line.feed([BTC])
+        await feed.open()
+        played = await play(feed, line, expected)
+        await feed.close()
+    assert played.closed == expected
+    assert "candle.gap_remains" not in played.names()
+
+
+async def test_an_exchange_that_asks_for_quiet_is_left_in_peace(tmp_path: Path) -> None:
+    """After 429 and 418 nothing is asked before the named time is over: each of them is met once."""
+    many = {"kind": "answer", "code": -1003, "retry_after_s": 1}
+    route = {"route": "GET /fapi/v1/klines", "count": "every"}
+    faults = [
+        {"match": {"stream": ".+", "where": {"k.x": True}, "after": 3}, "action": "drop"},
+        {"name": "many", "match": {**route, "count": 1}, "action": {**many, "status": 429}},
+        {"name": "banned", "match": {**route, "count": 1}, "action": {**many, "status": 418}},
+    ]
+    (tmp_path / "plan.yaml").write_text(json.dumps({"faults": faults}))
+    bars = {"BTCUSDT": walk("BTCUSDT", 20)}
+    expected = {BTC: candles_of("BTCUSDT", bars["BTCUSDT"], 10)}
+    answered: list[tuple[int, float]] = []
+    async with sim(tmp_path, bars, start_at="+10m", faults=tmp_path / "plan.yaml") as line:
+        feed = line.feed([BTC])
+        heard = feed._exchange.on_rest_response
+
+        def note(code: int, *rest: object) -> object:
+            answered.append((code, asyncio.get_running_loop().time()))
+            return heard(code, *rest)
+
+        feed._exchange.on_rest_response = note
+        await feed.open()
+        played = await play(feed, line, expected)
+        await feed.close()
+    assert played.closed == expected
+    asked = [code for code, _ in answered if code != 200]
+    assert asked == [429, 418]
+    for (code, at), (_, following) in pairwise(answered):
+        if code != 200:
+            assert following - at >= 1.0

@@ -40,17 +40,25 @@ def test_steps_and_least_amounts_are_read() -> None:
     assert spot == Instrument("BTC/USDT", InstrumentKind.SPOT, 0.01, 0.001, 0.001, 0.0)
 
 
+def test_a_market_in_contracts_is_told_in_base_units() -> None:
+    """Steps and least quantities of contracts become base units, as the decimals that one would write."""
+    counted = {"contractSize": 0.01, "precision": {"price": 0.1, "amount": 0.03}}
+    limits = {"limits": {"amount": {"min": 0.07}, "cost": {"min": None}}}
+    rules = instrument_of({**SWAP, **counted, **limits}, TICK_SIZE)
+    assert rules == Instrument("BTC/USDT:USDT", InstrumentKind.PERPETUAL, 0.1, 0.0003, 0.0007, 0.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "mode", "says"),
     [
-        ({"contractSize": 0.01}, TICK_SIZE, "one contract is 0.01"),
+        ({"contractSize": -0.01}, TICK_SIZE, "one contract is -0.01"),
         ({"precision": {"price": None, "amount": 1}}, TICK_SIZE, "no step of its price"),
         ({"precision": {"price": 0.1, "amount": 0}}, TICK_SIZE, "step of its amount is 0"),
         ({}, SIGNIFICANT_DIGITS, "no step"),
     ],
 )
 def test_rules_that_cannot_be_kept_are_refused(changes: dict[str, Any], mode: int, says: str) -> None:
-    """A contract that is not one unit, and a step that is missing or no step, are refused by name."""
+    """A contract of no size, and a step that is missing or no step, are refused by name."""
     with pytest.raises(ConfigError, match=f"BTC/USDT:USDT.*{says}"):
         instrument_of({**copy.deepcopy(SWAP), **changes}, mode)
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.brokers.quiet_time import LONGEST_SECONDS, QuietTime
 from bot.clock import FixedClock
 from bot.core.venue import CommandFailed, OrderSeen, OrderUncertain, PlaceOrder, ReadTrades
+from bot.quiet_time import LONGEST_SECONDS, QuietTime
 from tests.offline_exchange import NOW_MS, PERPETUAL, intent, order_reply
 from tests.scripted_venue import bench
 

@@ -6,16 +6,28 @@ orders would look like one without. So every reply must be JSON, and where rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.errors import DataError
-from bot.exchange_client import Exchange
+
+Exchange: TypeAlias = Any
+"""A ``ccxt`` exchange; ccxt ships no types."""
 
 
-def guard_replies(exchange: Exchange, list_paths: AbstractSet[str]) -> None:
-    """Have this instance raise DataError for a reply that is not of its form; ``list_paths`` are answered with rows."""
+def guard_replies(
+    exchange: Exchange,
+    list_paths: AbstractSet[str],
+    check: Callable[[Exchange, str, str, Any], None] | None = None,
+) -> None:
+    """Have this instance raise DataError for a reply that is not of its form.
+
+    Args:
+        exchange: The ccxt instance.
+        list_paths: Are answered with rows.
+        check: Raises what is wrong with a reply, given path and method, on exchanges whose errors look like answers.
+    """
     ask = exchange.request
 
     async def request(
@@ -31,6 +43,8 @@ def guard_replies(exchange: Exchange, list_paths: AbstractSet[str]) -> None:
             raise DataError(f"{method} {path} was not answered with rows but with {_form(reply)}")
         if not rows and not isinstance(reply, (dict, list)):
             raise DataError(f"{method} {path} was not answered with JSON but with {_form(reply)}")
+        if check is not None:
+            check(exchange, path, method, reply)
         return reply
 
     exchange.request = request

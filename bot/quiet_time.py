@@ -7,10 +7,12 @@ not been answered, so it is looked up, and if need be sent anew, once the exchan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.errors import TransientError
-from bot.exchange_client import Exchange
+
+Exchange: TypeAlias = Any
+"""A ``ccxt`` exchange; ccxt ships no types."""
 
 TOO_MANY = frozenset({418, 429})
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.brokers.reply_guard import guard_replies
 from bot.errors import DataError
+from bot.reply_guard import guard_replies
 
 
 class Asked:
