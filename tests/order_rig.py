@@ -100,9 +100,10 @@ def _life(stop: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _held(trades: Iterable[Mapping[str, Any]], at_ms: int) -> float:
-    return sum(
+    signed = (
         row["quantity"] * (1 if row["side"] == "BUY" else -1) for row in trades if row["at_ms"] <= at_ms
     )
+    return float(sum(signed))
 
 
 def _covers(stops: Sequence[Mapping[str, Any]], held: float, start: int, end: int) -> bool:

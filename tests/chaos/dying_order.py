@@ -62,8 +62,8 @@ def _delivering(broker: LiveBroker, event: VenueEvent) -> None:
         _die()
 
 
-LiveBroker._perform = _performing  # type: ignore[method-assign]
-LiveBroker.deliver = _delivering  # type: ignore[method-assign]
+LiveBroker._perform = _performing  # type: ignore[method-assign,assignment]
+LiveBroker.deliver = _delivering  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     from bot.cli import main

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 0.5
 def serve(state: Path, port: str, words: list[str]) -> None:
     """Let it live until it is told to end."""
     context = server_context((state / "sim" / "ca.pem").absolute())
-    server.server_context = lambda _file: context
+    vars(server)["server_context"] = lambda _file: context
     ending: list[Any] = []
     child = 0
 

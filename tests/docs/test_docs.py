@@ -22,7 +22,9 @@ NO_FIGURES = {"bot_help"}
 """Words of the pages that only look like figures."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EVENT = re.compile(r"(service|candle|feed|order|trade|risk|prediction|decision|funding|log|position|target)\.[a-z_]+")
+EVENT = re.compile(
+    r"(service|candle|feed|order|trade|risk|prediction|decision|funding|log|position|target)\.[a-z_]+"
+)
 DOTTED = re.compile(r"[a-z]+\.[a-z_]+")
 TELLERS = {
     "debug",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -290,7 +291,7 @@ def test_of_a_pair_of_swaps_nothing_is_left_once_one_was_reached(holding):
     world = sim_world(Market.OKX)
     if holding:
         world.place(request("BUY", 2.0))
-    ends = {"quantity": 2.0, "reduce_only": True}
+    ends: dict[str, Any] = {"quantity": 2.0, "reduce_only": True}
     asked = (stop("SELL", 90.0, **ends), target("SELL", 110.0, **ends))
     list_id, first, second = world.account.place_pair(*asked, "pair", world.now_ms)
     assert (first.list_id, second.list_id) == (list_id, list_id)

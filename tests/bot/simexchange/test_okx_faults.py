@@ -98,7 +98,8 @@ async def test_an_order_can_be_found_only_after_its_time(trading) -> None:
     """Order, open orders, executions say nothing of it until then; a cancel of it is refused."""
     async with trading({"kind": "visible_after", "delay_ms": 500}, {"state": "order"}) as (server, exchange):
         made = await buy(exchange, price=98.0)
-        for asked in ((made["id"], {}), (None, {"clientOrderId": "c1"})):
+        hidden: list[tuple[Any, Any]] = [(made["id"], {}), (None, {"clientOrderId": "c1"})]
+        for asked in hidden:
             with pytest.raises(ccxt.OrderNotFound, match="51603"):
                 await exchange.fetch_order(asked[0], SYMBOL, asked[1])
             with pytest.raises(ccxt.OrderNotFound, match="51400"):
@@ -167,7 +168,8 @@ def test_messages_are_changed_by_names_and_keep_their_shape() -> None:
     assert (wrong[4], wrong[2]) == ("12.1", "12.1")
     state = json.loads(mutated(PUSH, Mutate(set=(("data.state", "live"),), remove=("data.clOrdId",))))
     assert state["data"] == [{"instId": NAME, "state": "live"}]
-    for message in ({"event": "login"}, {"data": []}, []):
+    others: list[Any] = [{"event": "login"}, {"data": []}, []]
+    for message in others:
         assert closed(opened(message), message) == message
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ccxt
 import pytest
 
@@ -81,7 +83,13 @@ async def test_a_limit_order_rests_until_it_is_canceled(swap) -> None:
         over = await exchange.fetch_order(made["id"], SYMBOL)
         assert (over["status"], over["filled"], over["info"]["cancelSource"]) == ("canceled", 0, "1")
         assert await exchange.fetch_open_orders(SYMBOL) == []
-        for asked in ((made["id"], {}), (None, own("rest")), ("77", {}), (None, own("never"))):
+        wrong: list[tuple[Any, Any]] = [
+            (made["id"], {}),
+            (None, own("rest")),
+            ("77", {}),
+            (None, own("never")),
+        ]
+        for asked in wrong:
             with pytest.raises(ccxt.OrderNotFound, match="51400"):
                 await exchange.cancel_order(asked[0], SYMBOL, asked[1])
         assert [row["id"] for row in await exchange.fetch_canceled_orders(SYMBOL)] == [made["id"]]
@@ -143,7 +151,8 @@ async def test_a_client_s_id_is_used_once(swap) -> None:
 async def test_an_order_that_is_not_there_is_not_found(swap) -> None:
     """By number and by client id; a request that names none is refused."""
     async with swap() as (_, exchange):
-        for asked in (("5", {}), (None, own("never"))):
+        wrong: list[tuple[Any, Any]] = [("5", {}), (None, own("never"))]
+        for asked in wrong:
             with pytest.raises(ccxt.OrderNotFound, match="51603"):
                 await exchange.fetch_order(asked[0], SYMBOL, asked[1])
         with pytest.raises(ccxt.BadRequest, match="51003"):
