@@ -38,7 +38,7 @@ def _dying(journal: SqliteJournal) -> Iterator[None]:
         Path(os.environ["DIE_COUNT_FILE"]).write_text(str(_counted[0]))
 
 
-SqliteJournal._transaction = _dying  # type: ignore[method-assign]
+SqliteJournal._transaction = _dying  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     from bot.cli import main
