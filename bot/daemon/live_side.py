@@ -25,8 +25,13 @@ RECONCILE_SECONDS = 60.0
 END_SECONDS = 3.0
 """How long an end waits for orders in flight; what is still unknown then is looked up by the next start."""
 
-WALLET_TRIES = 6
-WALLET_PAUSE_SECONDS = 2.0
+TRIES = 8
+"""How often a start asks an exchange that does not answer."""
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after so many failures: doubled each time from half a second, half a minute at most."""
+    return float(min(0.5 * 2.0 ** (failures - 1), 30.0))
 
 
 class LiveSide:
@@ -38,6 +43,8 @@ class LiveSide:
         settle_wait_seconds: How long a minute's decision waits for orders in flight.
         teller: Log and journal.
         monotonic_ns: A counter that never goes back.
+        pause: Seconds to wait after so many failures of the start.
+        reconcile_seconds: How long the start waits for its reconciliation.
     """
 
     def __init__(
@@ -47,7 +54,12 @@ class LiveSide:
         settle_wait_seconds: float,
         teller: Teller,
         monotonic_ns: Callable[[], int],
+        *,
+        pause: Callable[[int], float] = pause_seconds,
+        reconcile_seconds: float = RECONCILE_SECONDS,
     ) -> None:
+        self._pause = pause
+        self._reconcile_seconds = reconcile_seconds
         self._gateway = gateway
         self._rules = rules
         self._settle_wait_seconds = settle_wait_seconds
@@ -65,11 +77,20 @@ class LiveSide:
             exchange_ms: The exchange's time.
 
         Raises:
-            ConfigError: The keys are refused. TransientError: The exchange does not answer.
+            ConfigError: The keys are refused. TransientError: The exchange does not answer, however often it is asked.
         """
-        await self._gateway.open()
-        execution = LiveExecution(instruments, self._rules)
         now_ms = steady(exchange_ms, self._monotonic_ns)
+        failures = 0
+        while True:
+            try:
+                await self._gateway.open()
+                break
+            except TransientError as error:
+                failures += 1
+                if failures == TRIES:
+                    raise
+                await self._wait(failures, str(error))
+        execution = LiveExecution(instruments, self._rules)
         self._broker = LiveBroker(execution, self._gateway, now_ms, self._teller)
         return self._broker
 
@@ -80,14 +101,21 @@ class LiveSide:
     async def wallet(self) -> float:
         """What an account that trades for the first time begins with, quote currency; raises TransientError."""
         reason = "it did not answer"
-        for _ in range(WALLET_TRIES):
+        for failures in range(1, TRIES + 1):
             for event in await self._gateway.perform(ReadState()):
                 if isinstance(event, VenueState):
                     return event.wallet
                 if isinstance(event, CommandFailed):
                     reason = event.reason
-            await asyncio.sleep(WALLET_PAUSE_SECONDS)
+            if failures < TRIES:
+                await self._wait(failures, reason)
         raise TransientError(f"the exchange does not tell the account's balance: {reason}")
+
+    async def _wait(self, failures: int, cause: str) -> None:
+        """Say that the start waits, and wait."""
+        seconds = self._pause(failures)
+        self._teller.warn("service.waiting", cause=cause, failures=failures, wait_seconds=round(seconds, 1))
+        await asyncio.sleep(seconds)
 
     async def begin(self, loop: TradingLoop, *, recovered: bool) -> bool:
         """Compare the books with the exchange's, before the first decision; in doubt no new risk is taken.
@@ -110,13 +138,13 @@ class LiveSide:
         )
         self._serving = asyncio.create_task(broker.serve(), name="live")
         broker.ask()
-        waiting = asyncio.create_task(broker.quiet(RECONCILE_SECONDS), name="reconciliation")
+        waiting = asyncio.create_task(broker.quiet(self._reconcile_seconds), name="reconciliation")
         try:
             await asyncio.wait({waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
             if self._serving.done():
                 self._serving.result()
             elif not waiting.result():
-                self._teller.warn("reconciliation.late", seconds=RECONCILE_SECONDS)
+                self._teller.warn("reconciliation.late", seconds=self._reconcile_seconds)
                 loop.act(StateEvent.RECONCILIATION)
         finally:
             waiting.cancel()
