@@ -16,6 +16,25 @@ Exchange: TypeAlias = Any
 """A ``ccxt`` exchange; ccxt ships no types."""
 
 
+TIMELESS = (2**62, None, None, None, None, None)
+"""A row without a time, so that it comes last, and is refused as no candle."""
+
+
+def guard_candles(exchange: Exchange) -> None:
+    """Have this instance raise DataError for an empty text, and hand on rows of candles that have no time.
+
+    ccxt reads the one as an answer without a candle, and leaves the others out unsaid: both look like a hole.
+    """
+    guard_replies(exchange, frozenset())
+    parse = exchange.parse_ohlcv
+
+    def parse_ohlcv(row: Any, market: Any = None) -> list[Any]:
+        values: list[Any] = parse(row, market)
+        return values if values and values[0] is not None else list(TIMELESS)
+
+    exchange.parse_ohlcv = parse_ohlcv
+
+
 def guard_replies(
     exchange: Exchange,
     list_paths: AbstractSet[str],

@@ -207,14 +207,13 @@ class _Run:
         while True:
             try:
                 rows = await self.exchange.fetch_ohlcv(self.symbol, "1m", since_ms, limit)
+                return _sound(self.exchange.id, self.symbol, rows)
             except Exception as raised:
                 error = mapped(raised)
                 attempt += 1
-                if not isinstance(error, TransientError) or attempt == ATTEMPTS:
+                if not isinstance(error, TransientError | DataError) or attempt == ATTEMPTS:
                     raise error from raised
                 await self.sleep(2.0 ** (attempt - 1))
-            else:
-                return _sound(self.exchange.id, self.symbol, rows)
 
 
 def _sound(exchange_id: str, symbol: Symbol, rows: Any) -> list[Candle]:

@@ -237,8 +237,10 @@ async def _download_all(
     """Download symbol after symbol (the exchange's request limit is shared anyway)."""
     from bot.candles.download import download as download_candles
     from bot.exchange_client import mapped, open_exchange
+    from bot.reply_guard import guard_candles
 
     async with open_exchange(exchange_id, connect_to=connect_to, ca_file=ca_file) as exchange:
+        guard_candles(exchange)
         try:
             now_ms = int(await exchange.fetch_time())
         except Exception as error:

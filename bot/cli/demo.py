@@ -130,6 +130,7 @@ async def _fetch_history(endpoint: SimEndpoint, folder: Path, say: Any) -> list[
     from bot.candles.store import CandleStore
     from bot.core.market import DAY_MS
     from bot.exchange_client import open_exchange
+    from bot.reply_guard import guard_candles
 
     store = CandleStore(folder / "candles")
     files: list[str] = []
@@ -137,6 +138,7 @@ async def _fetch_history(endpoint: SimEndpoint, folder: Path, say: Any) -> list[
     async with open_exchange(
         endpoint.exchange_id, connect_to=endpoint.address, ca_file=endpoint.ca_file
     ) as exchange:
+        guard_candles(exchange)
         now_ms = int(await exchange.fetch_time())
         since_ms = now_ms - HISTORY_DAYS * DAY_MS
         with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as bars:

@@ -66,6 +66,7 @@ async def _download(
     """Fetch what the store lacks, symbol by symbol."""
     from bot.candles.download import download
     from bot.exchange_client import open_exchange
+    from bot.reply_guard import guard_candles
 
     chosen = settings.exchange
     async with open_exchange(
@@ -74,6 +75,7 @@ async def _download(
         ca_file=chosen.ca_file,
         rate_limited=not chosen.simulated,
     ) as exchange:
+        guard_candles(exchange)
         for symbol in chosen.symbols:
             outcome = await download(exchange, store, symbol, since_ms, until_ms, now_ms=until_ms)
             say(f"{outcome.fetched:,} candles of {symbol} fetched, {outcome.stored:,} at hand")

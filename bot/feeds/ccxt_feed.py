@@ -22,14 +22,14 @@ from bot.feeds.event_queue import EventQueue
 from bot.feeds.hooks import MALFORMED, StreamMessage, install_hook, parser_of, update_from_row
 from bot.feeds.markets import check_exchange, check_symbols, instrument_of
 from bot.feeds.quotes import best_quotes, coming_funding_rates
-from bot.feeds.rest import RestReader, Retrying, keep_timeless_rows
+from bot.feeds.rest import RestReader, Retrying
 from bot.feeds.stream import CandleStream, Rows
 from bot.feeds.timing import FeedTiming
 from bot.feeds.tracks import SymbolTrack
 from bot.feeds.watch import Watch
 from bot.ports import CandleClosed, CandleRevised, Clock, FeedEvent, FeedNotice, MarketTime
 from bot.quiet_time import QuietTime
-from bot.reply_guard import guard_replies
+from bot.reply_guard import guard_candles
 
 CACHED_CANDLES = 10
 """Candles that ccxt keeps of each symbol; its own thousand would be 50 MB with 200 symbols."""
@@ -62,8 +62,7 @@ class CcxtFeed:
     ) -> None:
         self.symbols = tuple(symbols)
         QuietTime(clock.monotonic_ns).keep(exchange)
-        keep_timeless_rows(exchange)
-        guard_replies(exchange, frozenset())  # ccxt reads an empty text as an answer without a candle
+        guard_candles(exchange)
         timing = timing or FeedTiming()
         self._exchange = exchange
         self._clock = clock

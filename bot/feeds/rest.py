@@ -17,9 +17,6 @@ PAGE_LIMIT = 100
 
 FUNDING_LIMIT = 100
 
-TIMELESS = (2**62, None, None, None, None, None)
-"""A row without a time, so that it comes last, and is refused as no candle."""
-
 SETTLING_MS = 1_000
 """How long after its close an exchange may still change a bar."""
 
@@ -240,17 +237,6 @@ class RestReader:
             raise
         except Exception as error:
             raise mapped(error) from error
-
-
-def keep_timeless_rows(exchange: Exchange) -> None:
-    """Have this instance hand on rows without a time: ccxt leaves them out unsaid, which looks like a hole."""
-    parse = exchange.parse_ohlcv
-
-    def parse_ohlcv(row: Any, market: Any = None) -> list[Any]:
-        values: list[Any] = parse(row, market)
-        return values if values and values[0] is not None else list(TIMELESS)
-
-    exchange.parse_ohlcv = parse_ohlcv
 
 
 def _candle(symbol: Symbol, values: Sequence[Any]) -> Candle | str:

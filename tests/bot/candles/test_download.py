@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bot.candles.store import CandleStore
 from bot.core.market import MINUTE_MS
 from bot.errors import ConfigError, DataError, TransientError
 from bot.exchange_client import open_exchange
+from bot.reply_guard import guard_candles
 from bot.simexchange.config import SimConfig
 from bot.simexchange.server import running
 
@@ -254,3 +256,25 @@ async def test_an_exchange_over_real_sockets_is_downloaded(tmp_path: Path) -> No
             await download(exchange, store, "NOPE/USDT:USDT", since_ms, now_ms, now_ms=now_ms)
     assert (first.fetched, second.fetched, second.missing_minutes) == (2880 - 60, 60, 0)
     assert store.last_opened_at_ms("binanceusdm", symbol) == now_ms - now_ms % MINUTE_MS - MINUTE_MS
+
+
+@pytest.mark.parametrize("how", ["html", "empty", "null_rows"])
+async def test_a_page_of_nonsense_is_asked_for_again_and_leaves_no_hole(tmp_path: Path, how: str) -> None:
+    """An answer with status 200 that ccxt would read as no candles, or as fewer, is no outage."""
+    plan = tmp_path / "plan.json"
+    fault = {"match": {"route": "GET /fapi/v1/klines", "count": 2}, "action": {"kind": "spoil", "how": how}}
+    plan.write_text(json.dumps({"faults": [fault]}))
+    waits = Waits()
+    async with (
+        running(SimConfig(tmp_path / "sim", history_days=1, speed=60, faults=plan)) as (_, endpoint),
+        open_exchange(
+            endpoint.exchange_id, connect_to=(endpoint.host, endpoint.port), ca_file=Path(endpoint.ca_file)
+        ) as exchange,
+    ):
+        guard_candles(exchange)
+        now_ms = int(await exchange.fetch_time())
+        now_ms -= now_ms % MINUTE_MS
+        store, since_ms = CandleStore(tmp_path / "candles"), now_ms - 600 * MINUTE_MS
+        done = await download(exchange, store, "BTC/USDT:USDT", since_ms, now_ms, now_ms=now_ms, sleep=waits)
+    assert (done.fetched, done.missing_minutes) == (600, 0)
+    assert waits.seconds == [1.0, 2.0]
