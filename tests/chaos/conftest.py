@@ -11,6 +11,8 @@ import zlib
 
 import pytest
 
+from tests.calm_hour import SPOT, USDM, Calm, live_calmly
+
 SCENARIOS = "test_scenarios_"
 
 
@@ -32,3 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if id(item) not in left_out]
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calm]:
+    """An hour of live trading on both markets, in which nothing goes wrong."""
+    return {kind: live_calmly(tmp_path_factory.mktemp(kind), kind) for kind in (USDM, SPOT)}
