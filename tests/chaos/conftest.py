@@ -1,42 +1,55 @@
-"""Which part of the troubles is tried: all of them with ``CHAOS=all`` (``make chaos``), else one variant of each scenario.
+"""Which part of the troubles is tried: all of them with ``CHAOS=all`` (``make chaos``), else one test of each scenario.
 
-Which variant that is follows from the scenario's name, so that it is the same in every run, and the variants that are
-tried differ from scenario to scenario.
+Which test and variant that is follows from the scenario's number, so that it is the same in every run.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import zlib
 
 import pytest
 
-from tests.calm_hour import SPOT, USDM, Calm, live_calmly
+from tests.calm_hour import Calm, live_calmly
 
-SCENARIOS = "test_scenarios_"
+SCENARIO = re.compile(r"test_scenarios_.*::test_(\d+)_")
+PARITY = re.compile(r"(test_live_parity)\..*\[maker")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave one variant of each scenario, unless all are wanted or one was named."""
+    """Leave one test of each scenario, unless all are wanted or one was named; and no live run with maker entries."""
     if os.environ.get("CHAOS") == "all" or any("[" in argument for argument in config.args):
         return
     variants: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if SCENARIOS in item.nodeid:
-            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        if found := SCENARIO.search(item.nodeid):
+            variants.setdefault(found[1], []).append(item)
     left_out = {
         id(item)
         for name, group in variants.items()
         for number, item in enumerate(group)
         if number != zlib.crc32(name.encode()) % len(group)
-    }
+    } | {id(item) for item in items if PARITY.search(item.nodeid)}
     dropped = [item for item in items if id(item) in left_out]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if id(item) not in left_out]
 
 
+class _Calms(dict[str, Calm]):
+    """An hour of each market, lived when it is first asked for."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self._factory = factory
+
+    def __missing__(self, kind: str) -> Calm:
+        self[kind] = live_calmly(self._factory.mktemp(kind), kind)
+        return self[kind]
+
+
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calm]:
-    """An hour of live trading on both markets, in which nothing goes wrong."""
-    return {kind: live_calmly(tmp_path_factory.mktemp(kind), kind) for kind in (USDM, SPOT)}
+    """An hour of live trading on a market, in which nothing goes wrong."""
+    return _Calms(tmp_path_factory)
