@@ -57,6 +57,9 @@ class Keeper:
         """Keep it."""
         self.last = record
 
+    def snapshot(self) -> None:
+        """Nothing was committed before."""
+
 
 class Mute:
     """A log that says nothing."""

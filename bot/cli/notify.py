@@ -31,7 +31,9 @@ def send_test(
 ) -> None:
     """Send a message to each address of notify.urls, and say whether it was taken; exit code 1 where one was not.
 
-    Example: BOT__NOTIFY__URLS_FILE=/etc/bot/notify.urls bot notify test
+    Example: bot notify test --config config/live.yaml
+
+    The addresses hold passwords: BOT__NOTIFY__URLS_FILE names the file that they are in.
     """
     from bot.cli.config import assignments
     from bot.daemon.notify import addresses_told

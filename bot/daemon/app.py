@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from bot.brokers.paper import PaperBroker
-from bot.clock import MarketClock, SystemClock, wall_ms
+from bot.clock import MarketClock, SystemClock, monotonic_ns, wall_ms
 from bot.core.market import Instrument, Symbol
 from bot.core.matching import FundingRates
 from bot.core.promotion import NO_TRADE
@@ -134,7 +134,7 @@ async def _trade(
     sim: SimPlan | None,
     instruments: Mapping[Symbol, Instrument] | None,
 ) -> RunOutcome:
-    log = get_logger("bot.daemon")
+    log, began_ns = get_logger("bot.daemon"), monotonic_ns()
     log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
     exchange = await stack.enter_async_context(_client(settings, None))
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
@@ -201,7 +201,14 @@ async def _trade(
     service.open(LoopOperator(loop, service.progress, teller, facts))
     if live is not None and not await unless_stopped(stop, live.begin(loop, recovered=recovered)):
         return _stopped_early(settings, journal, log)
-    _announce(journal, log, loop, serving, settings.mode, recovered=recovered)
+    _announce(
+        journal,
+        log,
+        loop,
+        serving,
+        settings.mode,
+        {"recovered": recovered, "seconds": round((monotonic_ns() - began_ns) / 1e9, 1)},
+    )
     beside: list[Coroutine[Any, Any, None]] = []
     if followed.by_name:
         attendance = attendance_of(
@@ -224,11 +231,11 @@ async def _trade(
 
 
 def _announce(
-    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, mode: str, *, recovered: bool
+    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, mode: str, start: Mapping[str, Any]
 ) -> None:
-    """Say that it is ready."""
+    """Say that it is ready; ``start`` is whether it goes on from a journal, and how long it took."""
     engine = loop.engine
-    told = {"recovered": recovered, "model_id": serving.model_id, "proven": serving.proven}
+    told = {**start, "model_id": serving.model_id, "proven": serving.proven}
     journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused, "mode": mode})
     log.info(
         "service.ready",
