@@ -20,8 +20,6 @@ ORDERS, ALGOS, ACCOUNT, POSITIONS, BOTH = (
     "balance_and_position",
 )
 PRIVATE = frozenset({ORDERS, ALGOS, ACCOUNT, POSITIONS, BOTH})
-SNAPSHOTS = (ACCOUNT, POSITIONS, BOTH)
-"""Channels that tell how things stand as soon as somebody listens."""
 
 
 class OkxTeller:
