@@ -163,7 +163,7 @@ def worded(event: str, level: str, fields: Mapping[str, Any], held_back: int = 0
     kind = [str(fields.get("mode", "bot"))]
     kind += ["SIMULATED market"] if fields.get("simulated") else []
     kind += ["UNPROVEN model"] if fields.get("unproven") else []
-    rows = [f"{name}: {_short(value)}" for name, value in fields.items() if name not in _IN_TITLE]
+    rows = [f"{_short(name)}: {_short(value)}" for name, value in fields.items() if name not in _IN_TITLE]
     if fields.get("exception"):
         rows.append(_short(str(fields["exception"]).strip().rpartition("\n")[2]))
     if held_back:
