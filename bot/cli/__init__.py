@@ -50,7 +50,7 @@ COMMANDS: Final = {
     "notify": CommandEntry("bot.cli.notify", "app", "Send a test message to whom the bot tells."),
     "backtest": CommandEntry("bot.cli.backtest", "backtest", "Run the strategy over stored candles."),
     "verify-parity": CommandEntry(
-        "bot.cli.backtest", "verify_parity", "Prove that every driver decides the same on a tape."
+        "bot.cli.verify_parity", "verify_parity", "Prove that every driver decides the same on a tape."
     ),
     "compare": CommandEntry("bot.cli.compare", "compare", "Models beside baselines on the same candles."),
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
