@@ -151,12 +151,13 @@ class Elsewhere:
         with (folder / "exchange.txt").open("ab") as output:
             self.exchange = subprocess.Popen(words, stdout=output, stderr=output, env=self._variables())
         self.bot: subprocess.Popen[bytes] | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (self.bot, self.exchange):
+        for process in (self.bot, *self._others, self.exchange):
             if process is not None and process.poll() is None:
                 process.terminate()
                 try:
@@ -167,7 +168,7 @@ class Elsewhere:
 
     def trade(self, seconds: float) -> None:
         """Let the bot trade until it has decided the tape's last minute, then end both in order."""
-        self.bot = self._start_bot()
+        self.bot = self._start_bot(self.state)
         deadline = time.monotonic() + seconds
         while not self._is_over():
             assert self.bot.poll() is None, f"the bot ended by itself:\n{said(self.state)}"
@@ -184,7 +185,13 @@ class Elsewhere:
         """How often the exchange was started."""
         return int((self.state / "lives.txt").read_text())
 
-    def _start_bot(self) -> subprocess.Popen[bytes]:
+    def start_bot(self, state: Path) -> subprocess.Popen[bytes]:
+        """A bot with a state folder of its own, which lives until it is told to end."""
+        state.mkdir(parents=True, exist_ok=True)
+        self._others.append(self._start_bot(state))
+        return self._others[-1]
+
+    def _start_bot(self, state: Path) -> subprocess.Popen[bytes]:
         endpoint = self.state / "sim" / "endpoint.json"
         deadline = time.monotonic() + 60
         while not endpoint.exists():
@@ -193,7 +200,7 @@ class Elsewhere:
             time.sleep(0.05)
         spot = ":" not in self._tape.symbols[0]
         words = [sys.executable, "-P", "-m", "tests.chaos.connected_bot", "run", "--mode", "live"]
-        words += ["--i-understand-live-trading", "--state-dir", str(self.state)]
+        words += ["--i-understand-live-trading", "--state-dir", str(state)]
         words += [
             "--exchange",
             "binance" if spot else "binanceusdm",
@@ -211,7 +218,7 @@ class Elsewhere:
             "control.enabled": "false",
         }
         words += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        with (self.state / "output.txt").open("ab") as output:
+        with (state / "output.txt").open("ab") as output:
             return subprocess.Popen(words, stdout=output, stderr=output, env=self._variables())
 
     def _variables(self) -> dict[str, str]:
