@@ -1,4 +1,7 @@
-"""The recipes on the other backends of Keras; TensorFlow trains them in ``test_every_recipe``."""
+"""The recipes on the other backends of Keras; TensorFlow trains them in ``test_every_recipe``.
+
+``BACKENDS=all`` takes every recipe: each network is compiled anew, so that three of them stand for all otherwise.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ import pytest
 from models.recipe import recipe_names
 
 pytestmark = pytest.mark.training
+
+USUAL = ("attention-multitask", "minmax-close", "scalping")
+"""The default recipe, the documents', and the one with attention and several heads."""
 
 STEP = textwrap.dedent("""
     import itertools, json, sys
@@ -58,7 +64,8 @@ STEP = textwrap.dedent("""
 
 def networks() -> list[str]:
     """Recipes that are one network; a forest is none, an ensemble's network is that of scalping."""
-    return [name for name in recipe_names() if name not in {"forest", "ensemble"}]
+    names = [name for name in recipe_names() if name not in {"forest", "ensemble"}]
+    return names if os.environ.get("BACKENDS") == "all" else [name for name in names if name in USUAL]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
