@@ -26,6 +26,7 @@ FIRST_PLAN = int(os.environ.get("FAULT_FIRST", "0"))
 MINUTES = int(os.environ.get("FAULT_MINUTES", "30"))
 WARM_MINUTES = 62
 LIFE_SECONDS = 600.0
+"""And as many again for each hundred minutes: a fault costs a second or two."""
 SETTINGS = {"execution.lookup_seconds": 6}
 BOUND_SECONDS = 20.0
 """From an entry's fill to a confirmed stop or to the order that closes the position: the five seconds of the setting, and
@@ -37,7 +38,7 @@ def live_through(folder: Path, tape: LiveTape, plan: FaultPlan) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     state = prepare(folder)
     faults = plan.written()["faults"]
-    run(state, tape, faults=faults, settings=SETTINGS, seconds=LIFE_SECONDS)
+    run(state, tape, faults=faults, settings=SETTINGS, seconds=LIFE_SECONDS * (1 + tape.minutes / 100))
     assert_agreement(state, tape)
     batches = list(JournalReader(state / "journal.sqlite").batches())
     assert len(batches) == tape.minutes, f"{len(batches)} of {tape.minutes} minutes were decided"
