@@ -96,6 +96,8 @@ def run(
         raise UsageError(f"--exchange {exchange}: a tape is played on an exchange of its own; leave one out")
     if sim_faults is not None and not tape:
         raise UsageError("--sim-faults belongs to --tape: a real exchange has faults of its own")
+    if tape_goes_on and not tape:
+        raise UsageError("--tape-goes-on belongs to --tape: a real market never waits")
     check_tapes(tape or [])
     flags: dict[str, Any] = {
         "mode": mode,
