@@ -13,7 +13,7 @@ from bot.daemon.control import ControlRules
 from bot.daemon.lock import state_lock
 from bot.daemon.operator import LoopOperator
 from bot.daemon.service import Service
-from bot.daemon.service_rules import ServiceRules, notify_rules
+from bot.daemon.service_rules import ServiceRules, WatchdogAction, notify_rules
 from bot.daemon.telling import Teller
 from bot.logs import close, configure, get_logger
 from bot.ports import CandleClosed, FeedEvent, MarketTime
@@ -23,7 +23,13 @@ from tests.core_builders import MIDNIGHT
 from tests.daemon_harness import SYMBOLS, Daemon, drained, random_market, random_predictions
 
 
-def service_rules(*addresses: str, port: int = 0, unhealthy_seconds: float = 180.0) -> ServiceRules:
+def service_rules(
+    *addresses: str,
+    port: int = 0,
+    unhealthy_seconds: float = 180.0,
+    blind_seconds: float | None = None,
+    blind_action: WatchdogAction = "halt",
+) -> ServiceRules:
     """Rules as shipped, with these addresses."""
     notify = load_settings(overrides={"notify.urls": " ".join(addresses) or None}, environ={}).notify
     return ServiceRules(
@@ -34,6 +40,8 @@ def service_rules(*addresses: str, port: int = 0, unhealthy_seconds: float = 180
         notify=notify_rules(notify) if addresses else None,
         stalled_seconds=300.0,
         summary_hour=6,
+        blind_seconds=blind_seconds,
+        blind_action=blind_action,
     )
 
 

@@ -8,6 +8,7 @@ from bot.core.market import MINUTE_MS
 from bot.core.state import StateEvent
 from bot.daemon.loop import TradingLoop
 from bot.daemon.progress import Health, Progress
+from bot.daemon.service_rules import WatchdogAction
 from bot.daemon.telling import Teller
 
 EVENTS: Final = {
@@ -17,6 +18,14 @@ EVENTS: Final = {
     # Who closes everything does not want the next minute to open it again.
     "flatten": StateEvent.PAUSE,
 }
+
+
+BLIND: Final[dict[WatchdogAction, StateEvent]] = {
+    "halt": StateEvent.WATCHDOG,
+    "reduce": StateEvent.PAUSE,
+    "flatten": StateEvent.WATCHDOG,
+}
+"""What the watchdog's actions do to the state."""
 
 
 class LoopOperator:
@@ -43,6 +52,11 @@ class LoopOperator:
         self._teller.note("control.commanded", command=name, reason=reason)
         self._loop.act(EVENTS[name], flatten=name == "flatten")
         return self.status()
+
+    def on_blind(self, seconds: float, action: WatchdogAction) -> None:
+        """No minute was decided for so long: take no new risk, and close what is held where that is wanted."""
+        self._teller.warn("risk.watchdog_tripped", seconds=round(seconds), action=action)
+        self._loop.act(BLIND[action], flatten=action == "flatten")
 
     def status(self) -> dict[str, Any]:
         """Account, positions, orders, state and model, as they are now."""

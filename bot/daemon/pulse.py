@@ -19,6 +19,8 @@ class Pulse:
         every_seconds: Between two beats.
         stalled_seconds: Without a minute for so long, ``service.stalled`` is told, once.
         on_lag: Told how late each beat came, seconds.
+        blind_seconds: Without a minute for so long ``on_blind`` is called, once; None never does.
+        on_blind: Told how long it was.
     """
 
     def __init__(
@@ -30,6 +32,8 @@ class Pulse:
         every_seconds: float,
         stalled_seconds: float,
         on_lag: Callable[[float], None] | None,
+        blind_seconds: float | None = None,
+        on_blind: Callable[[float], None] | None = None,
     ) -> None:
         self._progress = progress
         self._log = log
@@ -37,6 +41,9 @@ class Pulse:
         self._every_seconds = every_seconds
         self._stalled_seconds = stalled_seconds
         self._on_lag = on_lag
+        self._blind_seconds = blind_seconds
+        self._on_blind = on_blind
+        self._is_blind = False
         self._longest: float | None = None
 
     async def beat(self) -> None:
@@ -52,6 +59,10 @@ class Pulse:
     def look(self) -> None:
         """Tell when no minute comes any more, and when one came again."""
         seconds = self._progress.since_decided_seconds
+        blind = self._blind_seconds is not None and seconds >= self._blind_seconds
+        if blind and not self._is_blind and self._on_blind is not None:
+            self._on_blind(seconds)
+        self._is_blind = blind
         if seconds >= self._stalled_seconds:
             if self._longest is None:
                 self._log.warning("service.stalled", seconds=round(seconds))

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from bot.clock import wall_ms
 from bot.core.market import Symbol
@@ -20,7 +20,7 @@ from bot.daemon.model_watch import WatchVerdict
 from bot.daemon.notify import Notifier
 from bot.daemon.progress import Progress
 from bot.daemon.pulse import Pulse
-from bot.daemon.service_rules import ServiceRules
+from bot.daemon.service_rules import ServiceRules, WatchdogAction
 from bot.daemon.summary import DailySummary
 from bot.daemon.telling import Log
 from bot.journal.reader import JournalReader
@@ -28,6 +28,13 @@ from bot.logs import listen, stop_listening
 from bot.ports import BatchRecord, Clock, InterimRecord
 
 PROJECT: Final = "lstm-scalping-bot"
+
+
+class WatchedOperator(Operator, Protocol):
+    """One that the watchdog calls too."""
+
+    def on_blind(self, seconds: float, action: WatchdogAction) -> None:
+        """No minute was decided for so long."""
 
 
 class Service:
@@ -60,6 +67,7 @@ class Service:
         self._clock = clock
         self._log = log
         self._control: ControlServer | None = None
+        self._operator: WatchedOperator | None = None
         self.progress = Progress(clock.monotonic_ns, rules.unhealthy_seconds)
         self.metrics: Metrics | None = None
         if rules.metrics:
@@ -107,7 +115,10 @@ class Service:
         past = JournalReader(journal_path)
         try:
             last = past.newest_note(("service.ready", "service.stopped"))
-            succeeded, failed = (past.newest_note((kind,)) for kind in ("retrain.finished", "retrain.failed"))
+            succeeded, failed, replayed = (
+                past.newest_note((kind,))
+                for kind in ("retrain.finished", "retrain.failed", "replay.finished")
+            )
         finally:
             past.close()
         if last is not None and last["kind"] == "service.ready":
@@ -115,9 +126,11 @@ class Service:
         if self.metrics is not None:
             self.metrics.describe(version=version(PROJECT), mode=mode, simulated=simulated)
             self.metrics.recover_retrainings(_began(succeeded), _began(failed))
+            self.metrics.recover_replays(_began(replayed))
 
-    def open(self, operator: Operator) -> None:
+    def open(self, operator: WatchedOperator) -> None:
         """Make the control API ready to be served; raises ConfigError where its port is taken."""
+        self._operator = operator
         if self._rules.control is None:
             return
         page = None if self.metrics is None else self.metrics.exposition
@@ -136,11 +149,17 @@ class Service:
             every_seconds=self._rules.pulse_seconds,
             stalled_seconds=self._rules.stalled_seconds,
             on_lag=None if self.metrics is None else self.metrics.on_lag,
+            blind_seconds=self._rules.blind_seconds,
+            on_blind=self._on_blind,
         )
         running = [pulse.beat()]
         if self._control is not None:
             running.append(self._control.serve(stop))
         return running
+
+    def _on_blind(self, seconds: float) -> None:
+        if self._operator is not None:
+            self._operator.on_blind(seconds, self._rules.blind_action)
 
     # --- the loop's listener ------------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
-"""How the daemon is watched and told what to do: the settings' sections control, metrics and notify, as it needs them."""
+"""How the daemon is watched and told what to do: the settings' sections control, metrics, notify and watchdog."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from bot.daemon.control import ControlRules
 from bot.daemon.notify import NotifyRules
+
+WatchdogAction: TypeAlias = Literal["halt", "reduce", "flatten"]
 
 
 class ControlConfig(Protocol):
@@ -31,6 +33,18 @@ class ControlConfig(Protocol):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
+
+
+class WatchdogConfig(Protocol):
+    """What is read of the section ``watchdog``."""
+
+    @property
+    def minutes(self) -> float | None:
+        """Without a minute for so long it acts; None never does."""
+
+    @property
+    def action(self) -> WatchdogAction:
+        """What it does."""
 
 
 class MetricsConfig(Protocol):
@@ -97,6 +111,8 @@ class ServiceRules:
         notify: Who is told what; None tells nobody.
         stalled_seconds: Without a minute for so long ``service.stalled`` is told.
         summary_hour: Of the daily summary, UTC; None writes none.
+        blind_seconds: Without a minute for so long the watchdog acts; None never does.
+        blind_action: What it does.
     """
 
     control: ControlRules | None
@@ -106,10 +122,14 @@ class ServiceRules:
     notify: NotifyRules | None
     stalled_seconds: float
     summary_hour: int | None
+    blind_seconds: float | None = None
+    blind_action: WatchdogAction = "halt"
 
     @classmethod
-    def of(cls, control: ControlConfig, metrics: MetricsConfig, notify: NotifyConfig) -> ServiceRules:
-        """The rules that three sections of the settings say."""
+    def of(
+        cls, control: ControlConfig, metrics: MetricsConfig, notify: NotifyConfig, watchdog: WatchdogConfig
+    ) -> ServiceRules:
+        """The rules that four sections of the settings say."""
         return cls(
             control=ControlRules(control.host, control.port, control.is_loopback)
             if control.enabled
@@ -120,6 +140,8 @@ class ServiceRules:
             notify=notify_rules(notify) if notify.addresses else None,
             stalled_seconds=notify.stalled_minutes * 60,
             summary_hour=notify.summary_hour,
+            blind_seconds=None if watchdog.minutes is None else watchdog.minutes * 60,
+            blind_action=watchdog.action,
         )
 
 

@@ -1,4 +1,9 @@
-"""The journal's one writer: each minute's batch is one transaction, committed to disk before it is acted upon."""
+"""The journal's one writer: each minute's batch is one transaction, on the disk before it is acted upon.
+
+A minute that sends and cancels nothing has nothing to wait for: its commit is written, so that a kill loses nothing, and
+it is forced to the disk by ``rest``, right after. Should the power fail in between, it is as if it had failed before the
+minute was decided.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import Any
 import orjson
 
 from bot.core.decision import decision_to_json
-from bot.core.market import Candle, Symbol
+from bot.core.market import DAY_MS, MINUTE_MS, Candle, Symbol
 from bot.core.orders import Accepted, Adopted, ExecutionReport, Fill, Funding, OrderIntent, OrderState
 from bot.core.position import Trade
 from bot.core.records import intent_to_json, report_to_json
@@ -23,6 +28,9 @@ from bot.ports import BatchRecord, InterimRecord
 
 REST_COMMITS = 64
 """Commits between two tidyings; each takes some pages of the log."""
+
+_FULL_SIZE = [1.0, ""]
+"""Of entries, as a snapshot has it; a batch tells only another one."""
 
 
 class SqliteJournal(PerformanceTables):
@@ -43,9 +51,14 @@ class SqliteJournal(PerformanceTables):
             raise StorageError(f"the folder {path.parent} can't be made: {error.strerror}") from error
         self._db = connect(str(path))
         self._commits = 0
+        self._waits = True
+        self._behind = False
         with self._mapped():
             migrate(self._db, str(path))
             lengthen_log(self._db)
+            self._day: int = self._db.execute("SELECT coalesce(max(day), -1) FROM day_snapshots").fetchone()[
+                0
+            ]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -70,7 +83,10 @@ class SqliteJournal(PerformanceTables):
         self.rest()
 
     def commit(self, record: BatchRecord) -> None:
-        """Store a batch: the event, what is derived from it, and the engine's snapshot, whole or not at all."""
+        """Store a batch: the event, what is derived from it, and the engine's snapshot, whole or not at all.
+
+        The disk has it when this returns, if an order or a cancel follows from it; else when ``rest`` does.
+        """
         closed_at_ms = record.closed_at_ms
         decisions = [decision_to_json(decision) for decision in record.decisions]
         payload = {
@@ -84,7 +100,13 @@ class SqliteJournal(PerformanceTables):
         }
         if record.facts:
             payload["facts"] = [list(known) for known in record.facts]
-        with self._transaction():
+        if (size := record.snapshot.get("risk", {}).get("size", _FULL_SIZE)) != _FULL_SIZE:
+            payload["size"] = size
+        day = (closed_at_ms - MINUTE_MS) // DAY_MS
+        acts = any(decision.approved or decision.cancel for decision in record.decisions)
+        with self._transaction(waits=acts):
+            if day > self._day:
+                self._keep_day(day)
             self._db.execute("INSERT INTO batches VALUES (?,?)", (closed_at_ms, orjson.dumps(payload)))
             self._store_candles(record)
             for decision in record.decisions:
@@ -97,14 +119,18 @@ class SqliteJournal(PerformanceTables):
                 (closed_at_ms, record.equity, record.cash, record.exposure),
             )
             self._store_snapshot(closed_at_ms, record.snapshot)
+        self._day = max(self._day, day)
 
     def commit_interim(self, record: InterimRecord) -> None:
         """Store what happened between two batches, whole or not at all."""
-        payload = {
+        payload: dict[str, Any] = {
+            "batch_ms": record.snapshot.get("batch_ms"),
             "reports": [report_to_json(report) for report in record.reports],
             "approved": [intent_to_json(order.intent) for order in record.approved],
             "state_changes": [_state_change_to_json(change) for change in record.state_changes],
         }
+        if record.event is not None or record.flatten:
+            payload |= {"event": record.event, "flatten": record.flatten}
         with self._transaction():
             self._db.execute(
                 "INSERT INTO interims (at_ms, payload) VALUES (?,?)", (record.at_ms, orjson.dumps(payload))
@@ -117,7 +143,14 @@ class SqliteJournal(PerformanceTables):
         self.rest()
 
     def rest(self) -> None:
-        """Tidy up after a commit, when nothing waits: keep the log short."""
+        """Tidy up after a commit, when nothing waits: force to the disk what was only written, keep the log short."""
+        with self._mapped():
+            if self._behind:
+                self._set_waits(waits=True)
+                # A transaction by itself; the log is one file, so that it takes along all before it.
+                self._db.execute("UPDATE snapshot SET at_ms = at_ms WHERE id = 1")
+                self._behind = False
+            self._set_waits(waits=False)
         self._commits += 1
         if self._commits % REST_COMMITS == 0:
             with self._mapped():
@@ -144,6 +177,12 @@ class SqliteJournal(PerformanceTables):
 
     def _store_snapshot(self, at_ms: int, snapshot: Mapping[str, Any]) -> None:
         self._db.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?)", (at_ms, orjson.dumps(snapshot)))
+
+    def _keep_day(self, day: int) -> None:
+        """Keep the snapshot before the first minute of a day; there is none before the first of all."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO day_snapshots SELECT ?, at_ms, payload FROM snapshot WHERE id = 1", (day,)
+        )
 
     def _store_order(self, intent: OrderIntent, state: OrderState) -> None:
         self._db.execute(
@@ -219,17 +258,26 @@ class SqliteJournal(PerformanceTables):
     # --- transactions -------------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing; the commit returns when the disk has it."""
+    def _transaction(self, *, waits: bool = True) -> Iterator[None]:
+        """All or nothing; the commit returns when the disk has it, or where nothing waits for that, when it is written."""
         with self._mapped():
+            if waits:
+                self._set_waits(waits=True)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
+                self._behind = not self._waits
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _set_waits(self, *, waits: bool) -> None:
+        """Whether commits wait for the disk; asking SQLite costs as much as a row, so only a change is told."""
+        if waits is not self._waits:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if waits else 'NORMAL'}")
+            self._waits = waits
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

@@ -10,11 +10,16 @@ from typing import Any, NamedTuple
 import orjson
 
 from bot.core.limits import MarketFacts
-from bot.core.market import Candle
+from bot.core.market import DAY_MS, Candle
 from bot.core.performance import LiveForecast, Matured
 from bot.core.position import Trade
 from bot.errors import DataError, NotRunningError, StorageError
 from bot.journal.schema import connect
+
+DAY_SNAPSHOTS_SCHEMA = 5
+"""From this version on a journal keeps the engine as it was before each day."""
+
+_ALWAYS = 2**62
 
 
 class StoredBatch(NamedTuple):
@@ -26,6 +31,10 @@ class StoredBatch(NamedTuple):
     reports: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
     facts: tuple[MarketFacts, ...] = ()
+    sources: tuple[str, ...] = ()
+    state_changes: tuple[tuple[str, str, str, int], ...] = ()
+    size: tuple[float, str] = (1.0, "")
+    """What entries were multiplied by, and why."""
 
 
 class EquityPoint(NamedTuple):
@@ -70,11 +79,19 @@ class JournalReader:
         """What was set when the journal was made."""
         return dict(self._rows("SELECT key, value FROM meta"))
 
-    def batches(self, since_ms: int = 0) -> Iterator[StoredBatch]:
-        """Every batch in order of time."""
-        query = "SELECT closed_at_ms, payload FROM batches WHERE closed_at_ms >= ? ORDER BY closed_at_ms"
-        for at_ms, payload in self._db.execute(query, (since_ms,)):
-            yield _batch(at_ms, payload)
+    def batches(self, since_ms: int = 0, until_ms: int = _ALWAYS) -> Iterator[StoredBatch]:
+        """Every batch with since_ms <= closed_at_ms <= until_ms, in order of time."""
+        query = "SELECT closed_at_ms, payload FROM batches WHERE closed_at_ms BETWEEN ? AND ? ORDER BY closed_at_ms"
+        try:
+            for at_ms, payload in self._db.execute(query, (since_ms, until_ms)):
+                yield _batch(at_ms, payload)
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal {self.path} can't be read: {error}") from error
+
+    def batch_times(self) -> tuple[int, int] | None:
+        """When the candles of the first and of the last batch closed; None where nothing was decided."""
+        first, last = self._rows("SELECT min(closed_at_ms), max(closed_at_ms) FROM batches")[0]
+        return None if first is None else (first, last)
 
     def batch(self, closed_at_ms: int) -> StoredBatch:
         """The batch of the candles that closed at this time; DataError when there is none."""
@@ -83,10 +100,38 @@ class JournalReader:
             raise DataError(f"the journal {self.path} holds no candles that closed at {closed_at_ms}")
         return _batch(*rows[0])
 
-    def interims(self) -> list[dict[str, Any]]:
-        """What was settled between two batches, in order: time, reports, orders approved, moves of the state."""
-        rows = self._rows("SELECT at_ms, payload FROM interims ORDER BY id")
+    def interims(self, since_ms: int = 0) -> list[dict[str, Any]]:
+        """What was settled between two batches since then, in order: time, reports, orders approved, moves of the state.
+
+        ``batch_ms`` is the open time of the batch before, where the journal is new enough to tell.
+        """
+        # A market's clock stands at 0 until its first message: such a row belongs to any time.
+        rows = self._rows(
+            "SELECT at_ms, payload FROM interims WHERE at_ms >= ? OR at_ms = 0 ORDER BY id", since_ms
+        )
         return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
+
+    def day_snapshot(self, at_ms: int) -> dict[str, Any] | None:
+        """The newest of the snapshots that are kept before a day's first batch, of before ``at_ms``; None where none is."""
+        if self.schema() < DAY_SNAPSHOTS_SCHEMA:
+            return None
+        rows = self._rows(
+            "SELECT payload FROM day_snapshots WHERE day <= ? ORDER BY day DESC LIMIT 2", at_ms // DAY_MS
+        )
+        # A day that was begun by an older version, or with the journal, has its snapshot from later that day.
+        kept = (orjson.loads(payload) for (payload,) in rows)
+        return next((snapshot for snapshot in kept if snapshot["batch_ms"] < at_ms), None)
+
+    def fills(self, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
+        """The table of executions with since_ms <= filled_at_ms < until_ms, in order of time."""
+        names = ("trade_id", "client_order_id", "symbol", "side", "quantity", "price", "fee", "filled_at_ms")
+        rows = self._rows(
+            f"SELECT {', '.join(names)} FROM fills WHERE filled_at_ms >= ? AND filled_at_ms < ?"  # noqa: S608 - constant names
+            " ORDER BY filled_at_ms, trade_id",
+            since_ms,
+            until_ms,
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def trades(self, limit: int | None = None) -> list[Trade]:
         """Round trips, newest first."""
@@ -144,6 +189,35 @@ class JournalReader:
             "SELECT at_ms, payload FROM notes WHERE kind = ? ORDER BY id DESC LIMIT ?", kind, limit
         )
         return [{"at_ms": at_ms, **orjson.loads(payload)} for at_ms, payload in rows]
+
+    def orders_between(self, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
+        """Orders that were decided with since_ms <= time < until_ms, in order, each with how it stands now."""
+        names = (
+            "client_order_id",
+            "symbol",
+            "decided_at_ms",
+            "side",
+            "type",
+            "leg",
+            "quantity",
+            "reason",
+            "state",
+        )
+        rows = self._rows(
+            f"SELECT {', '.join(names)} FROM orders WHERE decided_at_ms >= ? AND decided_at_ms < ?"  # noqa: S608 - constant names
+            " ORDER BY decided_at_ms, client_order_id",
+            since_ms,
+            until_ms,
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def notes_in_order(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
+        """Every event of these kinds, oldest first, each with its ``kind`` and ``at_ms``."""
+        rows = self._rows(
+            f"SELECT kind, at_ms, payload FROM notes WHERE kind IN ({','.join('?' * len(kinds))}) ORDER BY id",  # noqa: S608 - marks
+            *kinds,
+        )
+        return [{"kind": kind, "at_ms": at_ms, **orjson.loads(payload)} for kind, at_ms, payload in rows]
 
     def newest_note(self, kinds: Sequence[str]) -> dict[str, Any] | None:
         """The newest event of any of these kinds, with its ``kind``; None where there is none."""
@@ -221,4 +295,14 @@ def _batch(at_ms: int, payload: bytes) -> StoredBatch:
     row = orjson.loads(payload)
     candles = [Candle(*fields[:7]) for fields in row["candles"]]
     facts = tuple(MarketFacts(*known) for known in row.get("facts", ()))
-    return StoredBatch(at_ms, row["now_ms"], candles, row["reports"], row["decisions"], facts)
+    return StoredBatch(
+        at_ms,
+        row["now_ms"],
+        candles,
+        row["reports"],
+        row["decisions"],
+        facts,
+        tuple(fields[7] if len(fields) > 7 else "" for fields in row["candles"]),
+        tuple(tuple(change) for change in row.get("state_changes", ())),
+        tuple(row.get("size", (1.0, ""))),
+    )

@@ -111,6 +111,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             at_ms INTEGER NOT NULL,
             payload BLOB NOT NULL)""",
     ),
+    (
+        # The engine before the first minute of each day: a replay of a day begins there, not at the journal's beginning.
+        """CREATE TABLE day_snapshots (
+            day INTEGER PRIMARY KEY,
+            at_ms INTEGER NOT NULL,
+            payload BLOB NOT NULL)""",
+    ),
 )
 """Each entry takes the schema one version on; entries are never changed once released."""
 

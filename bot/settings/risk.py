@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from pydantic import Field
 
 from bot.core.limits import RiskLimits
 from bot.settings.values import MAX_MONEY, Number, Section, Whole
 
 _LIMITS = RiskLimits()
+MAX_MINUTES: Final = 10_080
+
+
+class WatchdogSettings(Section):
+    """What happens when the bot has gone blind: no minute was decided for so long."""
+
+    minutes: Number | None = Field(
+        60.0,
+        ge=5,
+        le=MAX_MINUTES,
+        description="Minutes without a decided minute after which it acts; null never does.",
+    )
+    action: Literal["halt", "reduce", "flatten"] = Field(
+        "halt",
+        description="halt and flatten take no new risk until a person resumes, reduce neither; flatten also closes at "
+        "market what is held. Stops and targets rest on in all three.",
+    )
 
 
 class RiskSettings(Section):

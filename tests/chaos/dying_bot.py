@@ -1,7 +1,7 @@
 """``bot``, killed by itself at a write of its journal: ``python -m tests.chaos.dying_bot run …``.
 
 ``DIE_AT_WRITE`` counts the commits of this life from 1; 0 lets it live, and the count is left in ``DIE_COUNT_FILE``.
-``DIE_WHEN`` is ``before`` (the transaction is open and full) or ``after`` (the disk has it, nothing was acted upon).
+``DIE_WHEN`` is ``before`` (the transaction is open and full) or ``after`` (it is committed, nothing was acted upon).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def _die() -> None:
 
 
 @contextmanager
-def _dying(journal: SqliteJournal) -> Iterator[None]:
-    with _whole(journal):
+def _dying(journal: SqliteJournal, *, waits: bool = True) -> Iterator[None]:
+    with _whole(journal, waits=waits):
         yield
         _counted[0] += 1
         if _counted[0] == _target and _when == "before":

@@ -1,7 +1,7 @@
 """Live trading under random fault plans: whatever the exchange does, its books and ours agree in the end.
 
-``FAULT_PLANS`` sets how many plans are tried (2 by default, 500 in ``make chaos``), ``FAULT_MINUTES`` how long the market
-with a fault every minute is (30 by default, a day in ``make chaos``). A plan that fails is shrunk to the faults that it
+``FAULT_PLANS`` sets how many plans are tried (1 by default, 500 in ``make chaos``), ``FAULT_MINUTES`` how long the market
+with a fault every minute is (20 by default, a day in ``make chaos``). A plan that fails is shrunk to the faults that it
 needs, which are printed.
 """
 
@@ -21,9 +21,9 @@ from bot.simexchange.fault_plan import FaultPlan
 from bot.simexchange.fault_random import random_plan
 from tests.live_rig import LiveTape, assert_agreement, log_lines, make_tape, prepare, run
 
-PLANS = int(os.environ.get("FAULT_PLANS", "2"))
+PLANS = int(os.environ.get("FAULT_PLANS", "1"))
 FIRST_PLAN = int(os.environ.get("FAULT_FIRST", "0"))
-MINUTES = int(os.environ.get("FAULT_MINUTES", "30"))
+MINUTES = int(os.environ.get("FAULT_MINUTES", "20"))
 WARM_MINUTES = 62
 LIFE_SECONDS = 600.0
 """And as many again for each hundred minutes: a fault costs a second or two."""

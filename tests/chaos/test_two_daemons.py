@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bot.core.market import MINUTE_MS
@@ -28,11 +29,15 @@ def happened(state: Path, event: str) -> bool:
     return path.exists() and any(line["event"].startswith(event) for line in log_lines(state))
 
 
-def trading_state(state: Path) -> tuple[str, str]:
-    """Of the account, and why, as the journal has it."""
+def halted(state: Path) -> bool:
+    """Whether the account takes on no risk, as the journal has it."""
     snapshot = JournalReader(state / "journal.sqlite").snapshot() or {}
-    risk = snapshot.get("risk", {})
-    return risk.get("state", ""), risk.get("reason", "")
+    return bool(snapshot.get("risk", {}).get("state") == "halted")
+
+
+def decided(state: Path, until_ms: int) -> bool:
+    """Whether a minute was decided."""
+    return minute(state) >= until_ms
 
 
 def minute(state: Path) -> int:
@@ -77,13 +82,13 @@ def test_two_daemons_on_one_account_halt(tmp_path: Path) -> None:
     with Elsewhere(tmp_path / "place", tape, start_at="+62m", speed=120, faults=()) as place:
         bots = [place.start_bot(prepare(state, run_id=state.name)) for state in states]
         for state in states:
-            until(lambda state=state: happened(state, "account.foreign_"), state)
-            until(lambda state=state: trading_state(state)[0] == "halted", state)
+            until(partial(happened, state, "account.foreign_"), state)
+            until(partial(halted, state), state)
         assert [bot.poll() for bot in bots] == [None, None]
         entered = [entries(state) for state in states]
         later_ms = max(map(minute, states)) + 10 * MINUTE_MS
         for state in states:
-            until(lambda state=state: minute(state) >= later_ms, state)
+            until(partial(decided, state, later_ms), state)
         assert [entries(state) for state in states] == entered
         for bot in bots:
             bot.terminate()

@@ -26,6 +26,30 @@ def test_a_stall_is_told_once_and_so_is_its_end() -> None:
     assert log.lines[1:] == [("service.going_again", {"stalled_seconds": 600})]
 
 
+def test_the_watchdog_hears_once_of_each_time_that_the_bot_is_blind() -> None:
+    """However long it lasts; a minute that comes ends it, and the next time is another one. Without a limit it never hears."""
+    for limit, heard in ((600.0, [600.0, 600.0]), (None, [])):
+        clock, blind = FixedClock(), list[float]()
+        progress = Progress(clock.monotonic_ns, 180.0)
+        pulse = Pulse(
+            progress,
+            Silent(),
+            clock.monotonic_ns,
+            every_seconds=1,
+            stalled_seconds=300,
+            on_lag=None,
+            blind_seconds=limit,
+            on_blind=blind.append,
+        )
+        for _ in range(2):
+            for _ in range(20):
+                clock.advance(60_000)
+                pulse.look()
+            progress.decided()
+            pulse.look()
+        assert blind == heard
+
+
 async def test_a_loop_that_is_held_up_is_seen() -> None:
     """Whoever blocks the event loop shows in the lag of the beat that it delays."""
     lags: list[float] = []

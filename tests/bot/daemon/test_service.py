@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from datetime import UTC
 from pathlib import Path
@@ -121,10 +122,16 @@ async def test_a_daemon_that_stands_still_is_not_healthy(tmp_path: Path) -> None
 
 async def test_an_end_that_nobody_asked_for_is_told(tmp_path: Path) -> None:
     """A failure is an error in the log and reaches people before the process is gone."""
+
+    async def full(address: str) -> None:
+        async with running(tmp_path, service_rules(address)):
+            # As after any start but the shortest: on a busy machine the import takes as long as a notice may wait.
+            await asyncio.to_thread(importlib.import_module, "apprise.plugins")
+            raise StorageError("the disk is full")
+
     with NoticeBoard() as board:
         with pytest.raises(StorageError):
-            async with running(tmp_path, service_rules(board.url)):
-                raise StorageError("the disk is full")
+            await full(board.url)
         board.wait(notices=1)
     forget_secrets()
     assert board.notices[0]["title"] == "service.failed (paper, SIMULATED market)"

@@ -7,12 +7,14 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from bot.core.decision import Decision
 from bot.core.limits import MarketFacts
 from bot.core.orders import Fill
 from bot.core.records import intent_from_json, report_from_json
@@ -236,6 +238,47 @@ def test_what_happens_between_two_batches_is_stored_whole(tmp_path: Path) -> Non
     assert reader.open_orders() == []
 
 
+def test_a_command_is_stored_with_what_it_acted_on(tmp_path: Path) -> None:
+    """After which minute, which event, and whether everything was to be closed; a settlement alone tells no event."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.commit_interim(InterimRecord(7, (), (), (), (), {"batch_ms": 5}, "pause", flatten=True))
+    journal.commit_interim(InterimRecord(8, (), (), (), (), {"batch_ms": 5}))
+    journal.close()
+    acted, settled = JournalReader(tmp_path / "j.sqlite").interims()
+    assert (acted["batch_ms"], acted["event"], acted["flatten"]) == (5, "pause", True)
+    assert "event" not in settled
+    assert JournalReader(tmp_path / "j.sqlite").interims(8)[0]["at_ms"] == 8
+
+
+def test_a_size_that_was_cut_is_in_its_batch(tmp_path: Path) -> None:
+    """A replay cuts the same entries; an ordinary minute says nothing of it."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    cut = replace(record(1), snapshot={"batch_ms": at(0), "risk": {"size": [0.5, "log_loss_doubted"]}})
+    full = replace(record(2), snapshot={"batch_ms": at(1), "risk": {"size": [1.0, ""]}})
+    journal.commit(cut)
+    journal.commit(full)
+    journal.close()
+    sizes = [stored.size for stored in JournalReader(tmp_path / "j.sqlite").batches()]
+    assert sizes == [(0.5, "log_loss_doubted"), (1.0, "")]
+
+
+def test_the_engine_of_each_midnight_is_kept(tmp_path: Path) -> None:
+    """The snapshot before a day's first batch, once, over restarts too; of the first day there is none."""
+    path = tmp_path / "j.sqlite"
+    for minute in (1438, 1439, 1440, 1441):
+        journal = SqliteJournal(path)
+        journal.commit(replace(record(minute), snapshot={"batch_ms": at(minute)}))
+        journal.close()
+    reader = JournalReader(path)
+    assert reader.day_snapshot(at(1440)) == {"batch_ms": at(1439)}
+    assert reader.day_snapshot(at(3 * 1440)) == {"batch_ms": at(1439)}
+    assert reader.day_snapshot(at(1439)) == {"batch_ms": at(1438)}, (
+        "a first day that was begun twice has a later one"
+    )
+    assert reader.day_snapshot(at(1438)) is None
+    assert reader.batch_times() == (at(1439), at(1442))
+
+
 def test_a_minute_is_journaled_once(tmp_path: Path) -> None:
     """A second batch of one minute is an error that stores nothing, never a second decision."""
     journal = SqliteJournal(tmp_path / "j.sqlite")
@@ -244,6 +287,50 @@ def test_a_minute_is_journaled_once(tmp_path: Path) -> None:
         journal.commit(BatchRecord(**{**_fields(record(0)), "equity": 99.0}))
     journal.close()
     assert [point.equity for point in JournalReader(tmp_path / "j.sqlite").equity()] == [1.5]
+
+
+def acting(minute: int) -> BatchRecord:
+    """A batch from which an order follows."""
+    intent = order(minute=minute + 1)
+    held = Decision(intent.symbol, at(minute + 1), None, None, (approved(intent),), (), None)
+    return BatchRecord(**{**_fields(record(minute)), "decisions": (held,)})
+
+
+def test_what_is_acted_upon_waits_for_the_disk_and_a_quiet_minute_is_forced_there_right_after(
+    tmp_path: Path,
+) -> None:
+    """Every commit from which an order follows is made with ``synchronous=FULL``, and so is one after each other minute."""
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.rest()
+    told: list[str] = []
+    level = {"now": "NORMAL"}
+
+    def listen(statement: str) -> None:
+        if statement.startswith("PRAGMA synchronous="):
+            level["now"] = statement.partition("=")[2]
+        if statement.startswith(("COMMIT", "UPDATE snapshot")):
+            told.append(level["now"])
+
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (1,)
+    journal._db.set_trace_callback(listen)
+    journal.commit(record(0))
+    assert told == ["NORMAL"]
+    journal.rest()
+    assert told == ["NORMAL", "FULL"]
+    journal.rest()
+    assert told == ["NORMAL", "FULL"]
+    journal.commit(acting(1))
+    assert told[2:] == ["FULL"]
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    journal.rest()
+    journal.commit(record(2))
+    journal.note("told", at(2), {})
+    assert told[3:] == ["NORMAL", "FULL"]
+    journal.commit(record(3))
+    journal.commit(acting(4))
+    journal.rest()
+    assert told[5:] == ["NORMAL", "FULL"]
+    journal.close()
 
 
 def test_the_log_neither_grows_nor_is_lengthened_by_a_commit(tmp_path: Path) -> None:

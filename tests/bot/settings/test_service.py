@@ -83,15 +83,16 @@ def test_an_address_knows_whether_others_reach_it(host: str, loopback: bool) -> 
 def test_they_become_rules() -> None:
     """Minutes become seconds; without an address nobody is told, and without a control API there is none."""
     settings = load_settings(overrides={"notify.urls": URL, "notify.quiet_minutes": 2}, environ={})
-    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify)
+    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify, settings.watchdog)
     assert rules.control is not None
     assert rules.control.loopback
     assert rules.notify == notify_rules(settings.notify)
     assert rules.notify.quiet_seconds == 120.0
     assert rules.stalled_seconds == 300.0
-    bare = load_settings(overrides={"control.enabled": False}, environ={})
-    rules = ServiceRules.of(bare.control, bare.metrics, bare.notify)
-    assert (rules.control, rules.notify) == (None, None)
+    assert (rules.blind_seconds, rules.blind_action) == (3600.0, "halt")
+    bare = load_settings(overrides={"control.enabled": False, "watchdog.minutes": "null"}, environ={})
+    rules = ServiceRules.of(bare.control, bare.metrics, bare.notify, bare.watchdog)
+    assert (rules.control, rules.notify, rules.blind_seconds) == (None, None, None)
 
 
 def test_what_is_told_as_shipped_exists() -> None:
