@@ -13,6 +13,7 @@ from bot.core.engine import TradingEngine
 from bot.core.engine_config import EngineConfig
 from bot.core.entry import EntryRule
 from bot.core.market import MINUTE_MS, Candle, Instrument, Symbol, kind_of
+from bot.core.matchers import matcher_of
 from bot.core.matching import BarMatcher, Costs, FundingRates
 from bot.core.orders import (
     APPROVAL_SEAL,
@@ -244,14 +245,16 @@ def world(
     """An engine and a matcher that has not seen anything."""
     config = config or engine_config()
     rates = funding or FundingRates(config.costs.funding_rate)
-    return World(TradingEngine(config, make_strategy), BarMatcher(config.costs, config.instruments, rates))
+    matcher = matcher_of(config.costs, config.instruments, rates, config.starting_cash)
+    return World(TradingEngine(config, make_strategy), matcher)
 
 
 def restarted(
     before: World, history: Sequence[Minute], make_strategy: Callable[[Symbol], Strategy] = Follower
 ) -> World:
-    """A new process that knows only the snapshot as JSON text, and the last candles of each symbol."""
+    """A new process that knows only the snapshots as JSON text, and the last candles of each symbol."""
     config = before.engine.config
+    beside = json.loads(json.dumps(before.matcher.snapshot()))
     snapshot = json.loads(json.dumps(before.engine.snapshot()))
     size = config.window_minutes
     recent = {
@@ -262,7 +265,7 @@ def restarted(
     after.engine.restore(snapshot, recent)
     orders = [record for symbol in after.engine.symbols for record in after.engine.open_orders(symbol)]
     seen_ms = {symbol: bars[-1].opened_at_ms for symbol, bars in recent.items() if bars}
-    after.matcher.recover(orders, after.engine.account.positions(), seen_ms)
+    after.matcher.recover(orders, after.engine.account.positions(), seen_ms, beside)
     return after
 
 

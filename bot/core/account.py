@@ -7,12 +7,17 @@ worth of all positions, and it changes only by price, fee and funding.
 
 from __future__ import annotations
 
-from typing import Any
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from bot.core.market import Instrument, InstrumentKind, Symbol
 from bot.core.orders import Adopted, Fill, Funding
 from bot.core.position import Position, Trade, adopted_position, apply_fill
 from bot.errors import EngineProtocolError
+
+Kept: TypeAlias = tuple[float, float, float, int, dict[Symbol, Position]]
+"""All of an account that a report may change."""
 
 
 class Account:
@@ -76,6 +81,30 @@ class Account:
             else:
                 total += position.quantity * (price - position.entry_price)
         return total
+
+    def over(
+        self, closes: Mapping[Symbol, Sequence[float]], count: int
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """``equity`` and ``total_notional`` at each of some minutes, as if they had been marked one after the other.
+
+        Args:
+            closes: The prices of those symbols that had candles, one a minute.
+            count: How many minutes.
+        """
+        equities: Sequence[float] = array("d", [self.cash]) * count
+        notionals: Sequence[float] = array("d", [0.0]) * count
+        for symbol, position in self._held.items():
+            entry, quantity, size = position.entry_price, position.quantity, abs(position.quantity)
+            prices = closes.get(symbol) or [self.mark_price(symbol)] * count
+            if self._is_spot[symbol]:
+                equities = [so_far + quantity * price for so_far, price in zip(equities, prices, strict=True)]
+            else:
+                equities = [
+                    so_far + quantity * (price - entry)
+                    for so_far, price in zip(equities, prices, strict=True)
+                ]
+            notionals = [so_far + size * price for so_far, price in zip(notionals, prices, strict=True)]
+        return equities, notionals
 
     def notional(self, symbol: Symbol) -> float:
         """Absolute size of the position in a symbol at its mark, quote currency."""
@@ -150,6 +179,14 @@ class Account:
             raise EngineProtocolError(f"{adopted.quantity} of {adopted.symbol} can't be adopted")
         position = adopted_position(adopted)
         self._held = dict(sorted({**self._held, adopted.symbol: position}.items()))
+
+    def kept(self) -> Kept:
+        """The account as it is, to be put back if what follows fails."""
+        return self.cash, self.fees_paid, self.funding_paid, self.trade_count, self._held.copy()
+
+    def put_back(self, kept: Kept) -> None:
+        """Undo what was booked since ``kept``."""
+        self.cash, self.fees_paid, self.funding_paid, self.trade_count, self._held = kept
 
     def snapshot(self) -> dict[str, Any]:
         """The account as JSON values."""

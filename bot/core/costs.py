@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.core.liquidation import MarginRule
 from bot.core.market import MINUTE_MS, Symbol
 from bot.core.orders import Side
+from bot.core.slippage import ImpactRule
+from bot.core.spread import SpreadRule
 
 FUNDING_INTERVAL_MS = 8 * 60 * MINUTE_MS
 
@@ -20,6 +23,11 @@ class Costs:
         slippage_bps: What a market order moves beyond that.
         funding_rate: Per 8 hours, as a fraction, for a perpetual whose rates are not given.
         maker_fee_bps: Fee of a limit order that waited.
+        spread: How half the spread is estimated from candles, ``half_spread_bps`` at least; None takes that as it is.
+        impact: What an order moves beyond ``slippage_bps`` by its size; None for nothing.
+        participation_cap: Share of a candle's volume that our orders trade at most; None for no cap.
+        latency_ms: From a decision to the moment at which its order reaches the market.
+        margin: When the exchange closes a perpetual position by force; None for never.
     """
 
     taker_fee_bps: float = 4.0
@@ -27,10 +35,30 @@ class Costs:
     slippage_bps: float = 1.0
     funding_rate: float = 0.0001
     maker_fee_bps: float = 2.0
+    spread: SpreadRule | None = None
+    impact: ImpactRule | None = None
+    participation_cap: float | None = None
+    latency_ms: int = 0
+    margin: MarginRule | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but fees, a fixed half spread, a fixed slippage and funding is at work."""
+        return (
+            self.spread is None
+            and self.impact is None
+            and self.participation_cap is None
+            and self.latency_ms == 0
+            and self.margin is None
+        )
 
     @property
     def round_trip(self) -> float:
-        """Cost of entering and leaving at market, as a fraction of the notional."""
+        """Cost of entering and leaving at market, as a fraction of the notional: the fixed part of it.
+
+        It is what a strategy and the risk review expect. What depends on a candle that has not come yet (an estimated
+        spread, the impact of a size, latency) is not in it: the fixed figures stand for what is usual.
+        """
         return 2 * (self.taker_fee_bps + self.half_spread_bps + self.slippage_bps) / 10_000
 
     def market_price(self, side: Side, price: float) -> float:

@@ -20,6 +20,7 @@ from bot.core.orders import (
     OrderRecord,
     OrderState,
     OrderType,
+    Protection,
     Side,
     client_order_id,
 )
@@ -29,6 +30,7 @@ from bot.core.window import Window
 from bot.errors import EngineProtocolError
 
 _UNKNOWN, _MARKET, _LIMIT = OrderState.UNKNOWN, OrderType.MARKET, OrderType.LIMIT  # read on every bar
+_BUY, _SELL, _LONG = Side.BUY, Side.SELL, Direction.LONG
 
 
 @dataclass(slots=True)
@@ -162,14 +164,23 @@ class Desk:
         return OrderIntent(
             client_order_id=client_order_id(run_id, symbol, closed_at_ms, Leg.ENTRY),
             symbol=symbol,
-            side=Side.BUY if signal.direction is Direction.LONG else Side.SELL,
+            side=entry_side(signal),
             quantity=quantity,
             type=OrderType.MARKET,
             leg=Leg.ENTRY,
             decided_at_ms=closed_at_ms,
             reason=signal.reason,
-            protection=signal.protection or self.strategy.protection,
+            protection=self.protection_of(signal),
         )
+
+    def protection_of(self, signal: Signal) -> Protection:
+        """Where the protective orders of an entry go: where the signal says, else where the strategy does."""
+        return signal.protection or self.strategy.protection
+
+
+def entry_side(signal: Signal) -> Side:
+    """Which side takes the position that a signal wants."""
+    return _BUY if signal.direction is _LONG else _SELL
 
 
 def _is_over(intent: OrderIntent, at_ms: int) -> bool:

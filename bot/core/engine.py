@@ -113,7 +113,7 @@ class TradingEngine:
             raise EngineProtocolError("settle after observe: decide on the candles first")
         if not reports:
             return []
-        account = self.account.snapshot()
+        account = self.account.kept()
         orders = {symbol: dict(desk.orders) for symbol, desk in self._desks.items() if desk.orders}
         try:
             trades = [
@@ -122,7 +122,7 @@ class TradingEngine:
                 if (trade := self._desk(report.symbol).book(report, self.account)) is not None
             ]
         except EngineProtocolError:
-            self.account.restore(account)
+            self.account.put_back(account)
             for symbol, desk in self._desks.items():
                 desk.orders = orders.get(symbol, {})
             raise

@@ -22,6 +22,9 @@ LIMIT_EXPIRED: Final = "limit_expired"
 WOULD_CROSS: Final = "post_only_would_cross"
 """Why an order was canceled that would have traded at once."""
 
+OVER_PARTICIPATION: Final = "over_participation"
+"""Why the rest of an entry was canceled that was larger than its share of a candle's volume."""
+
 FALLBACK_LETTER: Final = "m"
 """Last letter of the id of the market order that takes the place of a limit entry."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bot.core.account import Account
-from bot.core.desk import Desk
+from bot.core.desk import Desk, entry_side
 from bot.core.engine_config import EngineConfig
 from bot.core.limits import MarketFacts, Situation
 from bot.core.market import Candle, Symbol
@@ -66,13 +66,12 @@ def entry_wish(
         facts=facts,
     )
     at = at._replace(around=around)
-    intent = desk.entry_intent(config.run_id, candle.closed_at_ms, signal, 0.0)
     quantity = entry_quantity(
         config.sizing,
         equity=at.equity,
         strength=min(max(signal.strength, 0.0), 1.0) * risk.size_factor,
         price=candle.close,
-        room=risk.entry_room(desk.instrument, at, intent.side, intent.protection),
+        room=risk.entry_room(desk.instrument, at, entry_side(signal), desk.protection_of(signal)),
         instrument=desk.instrument,
         volatility=prediction.volatility,
     )

@@ -102,20 +102,32 @@ class Instrument:
 
 
 def _to_step(value: float, step: float, rounding: Callable[[float], int]) -> float:
-    """Snap ``value`` to a multiple of ``step``; a value within 1e-12 of itself of a multiple counts as on it."""
+    """Snap ``value`` to a multiple of ``step``."""
     steps = value / step
+    return on_step(steps, rounding(steps), step, decimals_of(step))
+
+
+def on_step(steps: float, cut: int, step: float, decimals: int) -> float:
+    """A whole number of steps: the nearest where ``steps`` is within 1e-12 of itself of it, else ``cut``.
+
+    Args:
+        steps: How many there are.
+        cut: The same, cut to a whole number.
+        step: One of them, such as 0.001.
+        decimals: How many decimals it needs.
+    """
     nearest = round(steps)
     # Wide enough for the last digits of a few operations, and no wider than the slack of the risk review:
     # what is snapped up is never refused as over the room that it was cut to.
     if abs(steps - nearest) > 1e-12 * max(1.0, abs(steps)):
-        nearest = rounding(steps)
+        nearest = cut
     # A decimal step such as 0.001 has no exact binary form: rounding to its digits gives the float that
     # the same quantity has when it is parsed from an exchange's message.
-    return round(nearest * step, _digits(step))
+    return round(nearest * step, decimals)
 
 
 @lru_cache(maxsize=4096)
-def _digits(step: float) -> int:
+def decimals_of(step: float) -> int:
     """How many decimals a step such as 0.001 or 0.25 needs (at most 18)."""
     for digits in range(18):
         if abs(round(step, digits) - step) <= 1e-9 * step:
@@ -128,6 +140,7 @@ def kind_of(symbol: Symbol) -> InstrumentKind:
     return InstrumentKind.PERPETUAL if ":" in symbol else InstrumentKind.SPOT
 
 
+@lru_cache(maxsize=4096)
 def quote_of(symbol: Symbol) -> str:
     """The currency in which a symbol's profit is paid."""
     return symbol.split(":")[0].split("/")[-1]

@@ -21,6 +21,8 @@ submission, protective orders, limit orders.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from bot.core.costs import FUNDING_INTERVAL_MS, Costs, FundingRates
 from bot.core.decision import CancelWish
@@ -43,6 +45,7 @@ from bot.core.orders import (
 )
 from bot.core.position import Position, held_after
 from bot.core.risk import protective_orders
+from bot.errors import EngineProtocolError
 
 __all__ = ["FUNDING_INTERVAL_MS", "BarMatcher", "Costs", "FundingRates"]
 
@@ -52,9 +55,21 @@ class BarMatcher:
 
     It keeps market orders until the next bar, limit orders until they fill or are canceled, protective orders until
     one of them is reached or the position is flat.
+
+    It plays by plain costs alone; ``bot.core.friction_matching.matcher_of`` gives the matcher of any costs.
+
+    Raises:
+        EngineProtocolError: Costs that are not plain.
     """
 
+    plain = True
+    """Whether estimated spreads, impact, participation, latency and liquidation are unknown to it."""
+
+    _limit_delay_ms = 0
+
     def __init__(self, costs: Costs, instruments: Mapping[Symbol, Instrument], funding: FundingRates) -> None:
+        if self.plain and not costs.is_plain:
+            raise EngineProtocolError("these costs need the matcher that matcher_of makes")
         self.costs = costs
         self.funding = funding
         self._instruments = dict(instruments)
@@ -129,9 +144,9 @@ class BarMatcher:
             reports.append(Canceled(intent.client_order_id, intent.symbol, at_ms, wished))
         elif intent.expires_at_ms is not None and at_ms >= intent.expires_at_ms:
             self._give_up(intent, candle, intent.expires_at_ms, LIMIT_EXPIRED, reports)
-        elif at_ms != intent.decided_at_ms:
+        elif at_ms != intent.decided_at_ms + self._limit_delay_ms:
             return True
-        elif _price_beyond(intent, candle.open, strictly=False):
+        elif price_beyond(intent, candle.open, strictly=False):
             self._give_up(intent, candle, at_ms, WOULD_CROSS, reports)
         else:
             reports.append(Accepted(intent.client_order_id, intent.symbol, at_ms))
@@ -153,7 +168,7 @@ class BarMatcher:
     def _rested(self, intent: OrderIntent, candle: Candle, reports: list[ExecutionReport]) -> None:
         """Rule 5: a bar goes through the price of a limit order, or the order rests on."""
         extreme = candle.low if intent.side is Side.BUY else candle.high
-        if intent.limit_price is None or not _price_beyond(intent, extreme, strictly=True):
+        if intent.limit_price is None or not price_beyond(intent, extreme, strictly=True):
             self._waiting.setdefault(intent.symbol, []).append(intent)
             return
         inside = candle.opened_at_ms + MINUTE_MS - 1
@@ -184,7 +199,7 @@ class BarMatcher:
                 born_of.client_order_id, Leg.STOP
             ):
                 continue
-            base = _reached(intent, candle)
+            base = reached_at(intent, candle)
             if base is not None:
                 held = abs(self._held[candle.symbol])
                 inside = candle.opened_at_ms + MINUTE_MS - 1
@@ -196,14 +211,20 @@ class BarMatcher:
                         self._within(candle, reports)
                 return
 
-    def _retire(self, done: OrderIntent, at_ms: int, reports: list[ExecutionReport]) -> None:
+    def _retire(
+        self,
+        done: OrderIntent,
+        at_ms: int,
+        reports: list[ExecutionReport],
+        reason: str = "its twin filled",
+    ) -> None:
         """Drop a protective order that filled while something is still held, and cancel its twin."""
         resting = self._protective.pop(done.symbol)
         rest = [other for other in resting if other.client_order_id[:-1] != done.client_order_id[:-1]]
         if rest:
             self._protective[done.symbol] = rest
         reports.extend(
-            Canceled(other.client_order_id, other.symbol, at_ms, "its twin filled")
+            Canceled(other.client_order_id, other.symbol, at_ms, reason)
             for other in resting
             if other not in rest and other.client_order_id != done.client_order_id
         )
@@ -231,16 +252,31 @@ class BarMatcher:
         if held != 0.0:
             self._held[intent.symbol] = held
             return fill
-        self._held.pop(intent.symbol, None)
-        reports.extend(
-            Canceled(other.client_order_id, other.symbol, at_ms, "position is flat")
-            for other in self._protective.pop(intent.symbol, ())
-            if other.client_order_id != intent.client_order_id
-        )
+        self._unprotect(intent, at_ms, reports)
         return fill
 
+    def _unprotect(self, last: OrderIntent, at_ms: int, reports: list[ExecutionReport]) -> None:
+        """Nothing is held any more: cancel what protected it, but for the order that was the last to fill."""
+        self._held.pop(last.symbol, None)
+        reports.extend(
+            Canceled(other.client_order_id, other.symbol, at_ms, "position is flat")
+            for other in self._protective.pop(last.symbol, ())
+            if other.client_order_id != last.client_order_id
+        )
+
+    def warm(self, candles: Sequence[Candle]) -> None:
+        """Show it closed candles of one symbol from before the first that is matched; plain costs ask for none."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a restart needs beside orders and positions, as JSON values; nothing with plain costs."""
+        return {}
+
     def recover(
-        self, orders: Sequence[OrderRecord], positions: Sequence[Position], seen_ms: Mapping[Symbol, int]
+        self,
+        orders: Sequence[OrderRecord],
+        positions: Sequence[Position],
+        seen_ms: Mapping[Symbol, int],
+        state: Mapping[str, Any] | None = None,  # noqa: ARG002 - there is none with plain costs
     ) -> None:
         """Rebuild the book after a restart.
 
@@ -248,13 +284,14 @@ class BarMatcher:
             orders: Every order that may still trade, in the order in which they were made.
             positions: What is held.
             seen_ms: Open time of the last candle matched, per symbol held.
+            state: What ``snapshot`` gave.
         """
         self._waiting.clear()
         self._canceling.clear()
         self._protective.clear()
         for record in orders:
-            intent = record.intent
-            if intent.type is OrderType.MARKET or intent.type is _LIMIT:
+            intent = self._open_part(record)
+            if self._is_working(intent):
                 self._waiting.setdefault(intent.symbol, []).append(intent)
             else:
                 self._rest(intent)
@@ -263,11 +300,21 @@ class BarMatcher:
         self._held = {position.symbol: position.quantity for position in positions}
         self._seen_ms = {symbol: seen_ms[symbol] for symbol in self._held}
 
+    def _open_part(self, record: OrderRecord) -> OrderIntent:
+        """What an order may still trade; costs that are not plain may have filled a part of it before the restart."""
+        if not record.filled_quantity:
+            return record.intent
+        return replace(record.intent, quantity=held_after(record.intent.quantity, -record.filled_quantity))
+
+    def _is_working(self, intent: OrderIntent) -> bool:
+        """Whether an order is no protective one that waits for its price."""
+        return intent.type is OrderType.MARKET or intent.type is _LIMIT
+
 
 _SELL, _STOP, _LIMIT = Side.SELL, Leg.STOP, OrderType.LIMIT  # read on every bar of a position
 
 
-def _price_beyond(limit: OrderIntent, price: float, *, strictly: bool) -> bool:
+def price_beyond(limit: OrderIntent, price: float, *, strictly: bool) -> bool:
     """Whether a price is on the far side of a limit order's, or just at it where that is enough."""
     level = limit.limit_price
     if level is None:
@@ -281,7 +328,7 @@ def _is_target(intent: OrderIntent) -> bool:
     return intent.type is not OrderType.STOP
 
 
-def _reached(intent: OrderIntent, candle: Candle) -> float | None:
+def reached_at(intent: OrderIntent, candle: Candle) -> float | None:
     """The price at which a bar triggers a protective order, or None.
 
     A selling stop and a buying target trigger from above, the other two from below.

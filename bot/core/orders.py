@@ -20,6 +20,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
+from bot.core.liquidation import LIQUIDATION
 from bot.core.market import MINUTE_MS, Symbol
 from bot.errors import EngineProtocolError
 
@@ -66,9 +67,15 @@ class Leg(str, Enum):
     STOP = "s"
     TAKE_PROFIT = "t"
     FLATTEN = "f"
+    LIQUIDATION = "l"
 
 
-EXIT_REASONS: Final = {Leg.STOP: "stop_loss", Leg.TAKE_PROFIT: "take_profit", Leg.FLATTEN: "flatten"}
+EXIT_REASONS: Final = {
+    Leg.STOP: "stop_loss",
+    Leg.TAKE_PROFIT: "take_profit",
+    Leg.FLATTEN: "flatten",
+    Leg.LIQUIDATION: LIQUIDATION,
+}
 
 
 class Protection(NamedTuple):
@@ -159,8 +166,8 @@ class Accepted:
     symbol: Symbol
     at_ms: int
     intent: OrderIntent | None = None
-    """An order that the engine has not sent itself: a protective one, or the market order that takes the place of a
-    limit entry, which is told of before that one's ``Canceled``. Else None."""
+    """An order that the engine has not sent itself: a protective one, the market order that takes the place of a
+    limit entry, which is told of before that one's ``Canceled``, or the exchange's own that liquidates. Else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,8 @@ class Fill:
         fee: Paid, in ``fee_asset``, positive.
         fee_asset: Always the quote currency in this version.
         filled_at_ms: When; a fill inside a bar carries the bar's last millisecond.
+        spread_bps: Of half the spread in the price, where it is not the fixed figure of the costs; else None.
+        slippage_bps: Of the slippage in the price, likewise.
     """
 
     trade_id: str
@@ -218,6 +227,8 @@ class Fill:
     fee: float
     fee_asset: str
     filled_at_ms: int
+    spread_bps: float | None = None
+    slippage_bps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

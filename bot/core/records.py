@@ -101,6 +101,8 @@ def report_to_json(report: ExecutionReport) -> dict[str, Any]:
         row[name] = getattr(report, name)
     if isinstance(report, Fill):
         row["side"] = report.side.value
+        if report.spread_bps is None:
+            del row["spread_bps"], row["slippage_bps"]  # moved by the fixed figures: a row as it always was
     if isinstance(report, Funding) and report.paid is None:
         del row["paid"]  # worked out from rate and price: a row as it always was
     if isinstance(report, Accepted):

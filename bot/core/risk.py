@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bot.core.guards import Guards, entry_room
@@ -97,6 +98,22 @@ class RiskGate:
             changes += self.on_event(StateEvent.DRAWDOWN, at_ms)
         elif equity <= self.day_start_equity * (1 - self.limits.max_daily_loss_fraction):
             changes += self.on_event(StateEvent.LOSS_LIMIT, at_ms)
+        return changes
+
+    def on_equities(self, equities: Sequence[float], at_ms: int) -> list[StateChange]:
+        """``on_equity`` for each of some minutes in a row, the first of which closed at ``at_ms``."""
+        lowest, peak = min(equities), max(self.peak_equity, max(equities))  # noqa: PLW3301  # twice as fast
+        days = (at_ms // DAY_MS, (at_ms + (len(equities) - 1) * MINUTE_MS) // DAY_MS)
+        if (
+            days == (self._day, self._day)
+            and lowest > peak * (1 - self.limits.max_drawdown_fraction)
+            and lowest > self.day_start_equity * (1 - self.limits.max_daily_loss_fraction)
+        ):  # what is over both limits with the last peak is so with every earlier one
+            self.peak_equity = peak
+            return []
+        changes: list[StateChange] = []
+        for place, equity in enumerate(equities):
+            changes += self.on_equity(equity, at_ms + place * MINUTE_MS)
         return changes
 
     def on_event(self, event: StateEvent, at_ms: int, *, equity: float | None = None) -> list[StateChange]:

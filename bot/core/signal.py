@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bot.core.market import Candle, Symbol
 from bot.core.orders import Protection
@@ -87,3 +88,34 @@ class Strategy(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a snapshot."""
+
+
+class Calm(NamedTuple):
+    """Forecasts that a strategy is sure to answer alike, whatever the candles are, while the position stays as it is.
+
+    Attributes:
+        signal: The answer; its direction is that of the position, so that nothing is sent.
+        least: Smallest expected return that is answered so.
+        most: Largest expected return that is answered so.
+        until_ms: Only candles that close before this time; None for all.
+    """
+
+    signal: Signal
+    least: float
+    most: float
+    until_ms: int | None = None
+
+
+@runtime_checkable
+class ForeseeableStrategy(Strategy, Protocol):
+    """A strategy that can say beforehand when it will do nothing: a backtest need not ask it on each of those candles.
+
+    A strategy need not be one; it is then asked on every candle. What it says here must be what ``decide`` would answer,
+    and ``decide`` must remember nothing of a forecast that it answers so.
+    """
+
+    def calm(self, position: Position, round_trip_cost: float) -> Calm | None:
+        """What is surely answered while this position is held; None where that depends on more than the forecast."""
+
+    def observe_all(self, candles: Sequence[Candle]) -> None:
+        """The same as ``observe`` on one after the other."""

@@ -33,7 +33,9 @@ def situation_of(
         for name, desk in desks.items()
         if desk.orders
     }
-    pending_notional = sum(pending.values())
+    pending_notional = 0.0
+    for notional in pending.values():  # one by one: from Python 3.12 on ``sum`` rounds otherwise
+        pending_notional += notional
     return Situation(
         closed_at_ms=closed_at_ms,
         price=price,

@@ -1,11 +1,11 @@
 """Settings: defaults, then YAML files, then the environment, then flags, all checked before anything starts."""
 
+from bot.settings.costs import CostSettings
 from bot.settings.exchange import ExchangeSettings
 from bot.settings.execution import ExecutionSettings
 from bot.settings.loading import LoadedSettings, load_settings, load_with_sources
 from bot.settings.model import (
     AccountSettings,
-    CostSettings,
     LogSettings,
     ModelSettings,
     Settings,

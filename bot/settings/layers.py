@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr
@@ -199,16 +199,22 @@ def flag_layer(overrides: Mapping[str, Any]) -> Layer:
 def section_at(path: FieldPath) -> type[BaseModel] | None:
     """The model class that a path leads to, or None when it leads to a field or nowhere."""
     here: type[BaseModel] = Settings
-    for name in path:
+    names = iter(path)
+    for name in names:
         below = here.model_fields.get(name)
-        if (
-            below is None
-            or not isinstance(below.annotation, type)
-            or not issubclass(below.annotation, BaseModel)
-        ):
+        kind = None if below is None else below.annotation
+        each = _values_of_mapping(kind)
+        if each is not None and next(names, None) is not None:  # a mapping's own keys are any
+            kind = each
+        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
             return None
-        here = below.annotation
+        here = kind
     return here
+
+
+def _values_of_mapping(kind: Any) -> Any:
+    """What the values of a mapping's type are; None for another type."""
+    return get_args(kind)[1] if get_origin(kind) is dict else None
 
 
 def is_secret(path: FieldPath) -> bool:

@@ -31,6 +31,7 @@ from bot.settings.layers import (
     yaml_layer,
 )
 from bot.settings.model import DISAGREEMENT, Settings
+from bot.settings.presets import preset_layer
 from bot.settings.secret_files import private_fault
 
 DEFAULTS_FILE: Final = "config/default.yaml"
@@ -73,7 +74,7 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Put the settings together: defaults < files in their order < systemd's credentials < environment < overrides.
+    """Put the settings together: defaults < preset of costs < files in their order < systemd's credentials < environment < overrides.
 
     Every secret that any of them holds is kept out of whatever this process writes from then on.
 
@@ -98,14 +99,14 @@ def load_with_sources(
     state_dir = Layer()
     if variables.get(STATE_DIR_VARIABLE):
         state_dir.put(("state_dir",), variables[STATE_DIR_VARIABLE], STATE_DIR_VARIABLE)
-    layers = [
-        yaml_layer(_default_text(), DEFAULTS_FILE),
+    told = [
         state_dir,
         *map(_file_layer, files),
         credentials_layer(variables),
         environment_layer(variables),
         flag_layer(overrides or {}),
     ]
+    layers = [yaml_layer(_default_text(), DEFAULTS_FILE), preset_layer(told), *told]
     settings = _assembled(layers)
     return LoadedSettings(settings, dict(_sources_of(settings, (), layers)))
 

@@ -7,26 +7,35 @@ an error. A field's description is what ``docs/settings.md`` says of it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.core.market import InstrumentKind, kind_of, quote_of
-from bot.core.matching import Costs
 from bot.core.sizing import SizingRule
+from bot.settings.costs import CostSettings
 from bot.settings.exchange import ExchangeSettings
 from bot.settings.execution import ExecutionSettings
 from bot.settings.orders import EntrySettings
 from bot.settings.retraining import GateSettings, RetrainSettings, WatchSettings
-from bot.settings.risk import RiskSettings
-from bot.settings.service import ControlSettings, MetricsSettings, NotifySettings
-from bot.settings.values import MAX_MONEY, HomePath, Number, Parameters, Section, Whole, Words
+from bot.settings.risk import RiskSettings, WatchdogSettings
+from bot.settings.service import ControlSettings, MetricsSettings, NotifySettings, ShadowReplaySettings
+from bot.settings.values import (
+    MAX_MONEY,
+    HomePath,
+    Number,
+    Parameters,
+    Section,
+    Whole,
+    Words,
+    mapping_of_json,
+)
 
 DISAGREEMENT: Final = "disagreement"
 """Type of the validation error of two fields that contradict each other."""
-_COSTS, _SIZING = Costs(), SizingRule()
+_SIZING = SizingRule()
 
 
 class AccountSettings(Section):
@@ -36,31 +45,6 @@ class AccountSettings(Section):
         10_000.0, gt=0, le=MAX_MONEY, description="Quote currency that a new paper account begins with."
     )
     quote: str = Field("USDT", pattern=r"^[A-Z0-9]{2,12}$", description="The account's currency.")
-
-
-class CostSettings(Section):
-    """What trading costs, in basis points of the notional (1 bp = 0.01 %)."""
-
-    taker_fee_bps: Number = Field(_COSTS.taker_fee_bps, ge=0, le=100, description="Fee of a market order.")
-    half_spread_bps: Number = Field(
-        _COSTS.half_spread_bps, ge=0, le=100, description="Half the distance between bid and ask."
-    )
-    slippage_bps: Number = Field(
-        _COSTS.slippage_bps, ge=0, le=100, description="What a market order moves beyond that."
-    )
-    funding_rate: Number = Field(
-        _COSTS.funding_rate,
-        ge=-0.03,
-        le=0.03,
-        description="Per 8 hours, as a fraction, for a perpetual whose rates are not given.",
-    )
-    maker_fee_bps: Number = Field(
-        _COSTS.maker_fee_bps, ge=0, le=100, description="Fee of a limit order that waited."
-    )
-
-    def to_core(self) -> Costs:
-        """The costs as the core takes them."""
-        return Costs(**self.model_dump())
 
 
 class SizingSettings(Section):
@@ -85,6 +69,14 @@ class SizingSettings(Section):
         return SizingRule(**self.model_dump())
 
 
+class SymbolStrategySettings(Section):
+    """The strategy of one symbol; what it does not say is that of the rest, unless it names a strategy."""
+
+    name: str | None = Field(None, min_length=1, description="As strategy.name.")
+    parameter_set: str | None = Field(None, min_length=1, description="As strategy.parameter_set.")
+    parameters: Parameters = Field(default_factory=dict, description="As strategy.parameters.")
+
+
 class StrategySettings(Section):
     """What turns predictions into wishes."""
 
@@ -94,10 +86,17 @@ class StrategySettings(Section):
         description="A strategy that comes with the bot, or your own as package.module:factory.",
     )
     parameter_set: str = Field(
-        "default", min_length=1, description="default, aggressive or conservative (lstm_scalping)."
+        "default",
+        min_length=1,
+        description="default, aggressive or conservative (lstm_scalping); forecast_hold has default alone.",
     )
     parameters: Parameters = Field(
         default_factory=dict, description="Single parameters that replace those of the set."
+    )
+    by_symbol: Annotated[dict[str, SymbolStrategySettings], BeforeValidator(mapping_of_json)] = Field(
+        default_factory=dict,
+        description="Symbols with a strategy of their own, each with name, parameter_set and parameters "
+        "(docs/strategies.md).",
     )
 
 
@@ -160,6 +159,7 @@ class Settings(BaseSettings):
     account: AccountSettings = AccountSettings()
     costs: CostSettings = CostSettings()
     risk: RiskSettings = RiskSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     sizing: SizingSettings = SizingSettings()
     entry: EntrySettings = EntrySettings()
     execution: ExecutionSettings = ExecutionSettings()
@@ -171,6 +171,7 @@ class Settings(BaseSettings):
     logs: LogSettings = LogSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    shadow_replay: ShadowReplaySettings = ShadowReplaySettings()
     notify: NotifySettings = NotifySettings()
 
     @classmethod
@@ -192,9 +193,16 @@ class Settings(BaseSettings):
             if quote_of(name) != self.account.quote:
                 problem = f"{name} is paid in {quote_of(name)}, but account.quote is {self.account.quote}"
                 raise _disagreement("exchange.symbols", "exchange.symbols", problem)
+        for name in self.strategy.by_symbol:
+            if name not in self.exchange.symbols:
+                problem = f"{name} is not traded; exchange.symbols has {', '.join(self.exchange.symbols)}"
+                raise _disagreement(f"strategy.by_symbol.{name}", f"strategy.by_symbol.{name}", problem)
         if self.execution.stray_positions == "adopt" and self.execution.adopted_protection is None:
             problem = "adopt needs execution.adopted_stop_fraction and execution.adopted_target_fraction"
             raise _disagreement("execution.stray_positions", "execution.stray_positions", problem)
+        if (fault := self.costs.fault(self.risk.max_total_notional_fraction)) is not None:
+            name, problem = fault
+            raise _disagreement(name, name, problem)
         if self.mode == "live":
             self._check_live()
         return self

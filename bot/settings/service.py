@@ -24,6 +24,8 @@ DEFAULT_EVENTS: Final = (
     "drift.found",
     "retrain.failed",
     "retrain.missed",
+    "replay.diverged",
+    "replay.failed",
     "order.rejected",
     "order.unknown",
     "order.cancel_failing",
@@ -108,6 +110,19 @@ class MetricsSettings(Section):
     pulse_seconds: Number = Field(
         1.0, ge=0.1, le=60, description="How often the lag of the event loop is measured."
     )
+
+
+class ShadowReplaySettings(Section):
+    """Each night the daemon decides the day before once more, from the journal, and compares (docs/service.md)."""
+
+    enabled: bool = Field(
+        True, description="Whether it does; on a tape that is played at speed 0 it never does."
+    )
+    hour_utc: Whole = Field(1, ge=0, le=23, description="Hour (UTC) from which the day before is replayed.")
+    forecasts: bool = Field(
+        True, description="Whether the forecasts are made again too, by the models that made them."
+    )
+    timeout_minutes: Number = Field(60.0, gt=0, le=1440, description="A replay that runs longer is ended.")
 
 
 class NotifySettings(Section):

@@ -40,12 +40,17 @@ def _listed(value: Any) -> Any:
 
 def _parameters(value: Any) -> Any:
     """A mapping of plain values; in an environment variable or a flag it is written as JSON."""
-    values = _json(value, 'a JSON object such as {"threshold": 0.001}') if isinstance(value, str) else value
+    values = mapping_of_json(value)
     if isinstance(values, Mapping):
         for key, single in values.items():
             if not isinstance(single, (bool, int, float, str)):
                 raise ValueError(f"{key} must be a number, a word, true or false")  # noqa: TRY004 - likewise
     return values
+
+
+def mapping_of_json(value: Any) -> Any:
+    """A mapping; in an environment variable or a flag it is written as JSON."""
+    return _json(value, 'a JSON object such as {"threshold": 0.001}') if isinstance(value, str) else value
 
 
 def _json(text: str, wanted: str) -> Any:

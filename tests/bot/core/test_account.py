@@ -236,3 +236,36 @@ def test_a_position_cannot_be_adopted_beside_one_that_is_held() -> None:
     account.adopt(Adopted(PERPETUAL, 1.0, 100.0, 5))
     with pytest.raises(EngineProtocolError, match="one is held"):
         account.adopt(Adopted(PERPETUAL, 1.0, 100.0, 5))
+
+
+@given(
+    happened=events,
+    prices=st.lists(st.integers(1000, 20_000), min_size=1, max_size=8),
+    with_spot=st.booleans(),
+)
+@settings(deadline=None)
+def test_the_value_over_some_minutes_is_that_of_marking_each(
+    happened: list[Event], prices: list[int], with_spot: bool
+) -> None:
+    """``over`` gives, to the last digit, what equity and notional are after each mark; an absent symbol keeps its own."""
+    account = new_account()
+    play(account, happened)
+    closes = {PERPETUAL: [cents / 100 for cents in prices]}
+    if with_spot:
+        closes[SPOT] = [cents / 50 for cents in prices]
+    equities, notionals = account.over(closes, len(prices))
+    for place in range(len(prices)):
+        for symbol, column in closes.items():
+            account.mark(symbol, column[place])
+        assert (equities[place], notionals[place]) == (account.equity(), account.total_notional())
+
+
+def test_what_was_kept_can_be_put_back() -> None:
+    """After a failed booking the account is as it was, marks included."""
+    account = new_account()
+    account.apply_fill(fill(PERPETUAL, 100, 5000, 3), "stop_loss")
+    before, kept = account.snapshot(), account.kept()
+    account.apply_fill(fill(PERPETUAL, -100, 6000, 3), "take_profit")
+    account.apply_fill(fill(SPOT, 100, 5000), "x")
+    account.put_back(kept)
+    assert account.snapshot() == before

@@ -386,3 +386,32 @@ def test_an_entry_without_protection_has_no_protective_orders() -> None:
     entry = order(protection=None)
     with pytest.raises(EngineProtocolError):
         protective_orders(entry, fill_of(entry), instrument())
+
+
+@given(
+    cents=st.lists(st.integers(9_000, 11_000), min_size=1, max_size=30),
+    parts=st.lists(st.integers(1, 10), min_size=1, max_size=30),
+    start=st.integers(1430, 1445),
+    daily=st.sampled_from([0.005, 0.03, 1.0]),
+    drawdown=st.sampled_from([0.02, 0.08, 1.0]),
+)
+@settings(deadline=None)
+def test_many_minutes_at_once_are_seen_as_one_by_one(
+    cents: list[int], parts: list[int], start: int, daily: float, drawdown: float
+) -> None:
+    """In parts of any length, over midnight too, ``on_equities`` changes state and memory as ``on_equity`` does."""
+    limits = RiskLimits(max_daily_loss_fraction=daily, max_drawdown_fraction=drawdown)
+    one, other = trading_gate(limits), trading_gate(limits)
+    changes: list[StateChange] = []
+    others: list[StateChange] = []
+    place = 0
+    for part in parts:
+        values = [float(value) for value in cents[place : place + part]]
+        if not values:
+            break
+        changes += one.on_equities(values, at(start + place))
+        for minute, value in enumerate(values, start=start + place):
+            others += other.on_equity(value, at(minute))
+        place += part
+    assert changes == others
+    assert one.snapshot() == other.snapshot()
