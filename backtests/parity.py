@@ -12,7 +12,7 @@ import numpy as np
 
 from backtests.inputs import BacktestInput
 from backtests.replay_driver import RecordedBatch, batch_from_line, batch_to_line, record, replay
-from backtests.results import MinuteOutcome
+from backtests.results import MinuteOutcome, Sink
 from backtests.run import ENGINES, run_backtest
 from backtests.session import new_matcher
 from backtests.stream import StreamDigest, StreamWriter, first_difference, read_lines
@@ -25,7 +25,10 @@ StreamSource: TypeAlias = Callable[[], Iterable[bytes]]
 """Makes a decision stream, line by line without line ends, as ``backtests.stream`` writes it."""
 
 PARITY_ENGINES = ("fast", "backtrader", "replay")
-"""The engines that run in this process; a source under another name may join them."""
+"""The engines that run in this process on any input; a source under another name may join them."""
+
+KERNEL = "kernel"
+"""The compiled kernel joins them where it can run the input (``kernel_scope.kernel_fault``)."""
 
 PLANTS = ("candle", "fee")
 FEE_CHANGE = 0.01
@@ -198,7 +201,7 @@ def run_parity(
 def _check_names(
     engines: Sequence[str], sources: Mapping[str, StreamSource], plant: str | None, plant_in: str | None
 ) -> None:
-    known = (*PARITY_ENGINES, *sources)
+    known = (*PARITY_ENGINES, KERNEL, *sources)
     for name in engines:
         if name not in known:
             raise ConfigError(f"there is no engine {name!r} to compare: use {', '.join(known)}")
@@ -242,11 +245,15 @@ def _run_one(
     if name in sources:
         writer.add(sources[name]())
     elif name in ENGINES:
-        matcher = None
+        matcher: _PlantedMatcher | None = None
+        sink: Sink = writer
         if plant is not None:
             data = plant.data(data)
-            matcher = _PlantedMatcher(new_matcher(data), plant)
-        run_backtest(data, engine=name, sink=writer, matcher=matcher)
+            if name == KERNEL:
+                sink = _planted_sink(writer, plant)
+            else:
+                matcher = _PlantedMatcher(new_matcher(data), plant)
+        run_backtest(data, engine=name, sink=sink, matcher=matcher)
     else:
         lines = recorded() if recorded is not None else map(batch_to_line, record(data))
         batches = map(batch_from_line, lines)
@@ -260,6 +267,12 @@ def _run_one(
         except DifferenceError:
             # The stream ends here; the comparison names where it left the others.
             return
+
+
+def _planted_sink(writer: StreamWriter, plant: Plant) -> Sink:
+    """The stream with one fee changed: the kernel fills its orders itself, so nothing can stand in between before."""
+    fees = FeeCounter(plant)
+    return lambda outcomes: writer([(fees.changed(reports), decisions) for reports, decisions in outcomes])
 
 
 def _changed(batches: Iterable[RecordedBatch], plant: Plant) -> Iterator[RecordedBatch]:

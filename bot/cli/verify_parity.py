@@ -23,6 +23,7 @@ from bot.cli.backtest_input import Wishes, prepare
 from bot.errors import DataError, DifferenceError
 
 if TYPE_CHECKING:
+    from backtests.inputs import BacktestInput
     from backtests.parity import ParityReport
 
 DEFAULT_SEED = 1
@@ -45,7 +46,12 @@ def verify_parity(
     ] = None,
     models_root: ModelsOption = None,
     engines: Annotated[
-        str | None, typer.Option("--engines", metavar="NAMES", help="Separated by commas (default: all).")
+        str | None,
+        typer.Option(
+            "--engines",
+            metavar="NAMES",
+            help="fast, backtrader, replay, kernel, daemon: some of them, separated by commas (default: all).",
+        ),
     ] = None,
     strategy: StrategyOption = None,
     changes: SetOption = None,
@@ -65,10 +71,8 @@ def verify_parity(
 
     Example: bot verify-parity --tape binance-BTCUSDT-1m-2021.parquet --from 2021-05-19 --to 2021-05-21 --seed 1
     """
-    from backtests.parity import PARITY_ENGINES, run_parity
+    from backtests.parity import run_parity
 
-    everything = PARITY_ENGINES if plant else (*PARITY_ENGINES, "daemon")  # a plant goes into one of ours
-    chosen = [name.strip() for name in engines.split(",") if name.strip()] if engines else everything
     if seed is None and model is None and predictions is None:
         seed = DEFAULT_SEED
     prepared = prepare(
@@ -88,6 +92,8 @@ def verify_parity(
             rules=rules,
         )
     )
+    named = [name.strip() for name in (engines or "").split(",") if name.strip()]
+    chosen = named or _every_engine(prepared.data, planted=plant is not None)
     if "daemon" not in chosen:
         report = run_parity(prepared.data, engines=chosen, plant=plant)
     else:
@@ -105,6 +111,24 @@ def verify_parity(
             )
     _judge(report, min_trades)
     _print_parity(report, as_json=as_json)
+
+
+def _every_engine(data: BacktestInput, *, planted: bool) -> list[str]:
+    """All that can run this; a plant goes into one of those that run everything."""
+    from backtests.kernel_scope import kernel_fault
+    from backtests.parity import KERNEL, PARITY_ENGINES
+
+    if planted:
+        return list(PARITY_ENGINES)
+    if (why := kernel_fault(data)) is not None:
+        typer.secho(f"the compiled kernel is left out: {why}", err=True)
+        return _with_daemon(list(PARITY_ENGINES))
+    return _with_daemon([*PARITY_ENGINES, KERNEL])
+
+
+def _with_daemon(names: list[str]) -> list[str]:
+    """Those of this process, and the one with a journal and sockets."""
+    return [*names, "daemon"]
 
 
 def _judge(report: ParityReport, min_trades: int) -> None:
