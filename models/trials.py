@@ -140,12 +140,21 @@ def record_trial(root: Path, trial: Trial) -> None:
         ModelError: The trial's minutes end before they begin, or a figure of it is not finite.
         StorageError: The disk refused; the ledger is as it was.
     """
-    _check(trial, "the trial")
+    record_trials(root, [trial])
+
+
+def record_trials(root: Path, trials: Sequence[Trial]) -> None:
+    """Write some looks into the ledger at once and wait until the disk has them; the errors are those of ``record_trial``."""
+    for trial in trials:
+        _check(trial, "the trial")
+    if not trials:
+        return
     path = root / LEDGER_FILE
+    lines = [json.dumps(asdict(trial), allow_nan=False).encode() for trial in trials]
     with disk(path):
         root.mkdir(parents=True, exist_ok=True)
         with folder_lock(root):
-            append_line(path, json.dumps(asdict(trial), allow_nan=False).encode())
+            append_line(path, b"\n".join(lines))
 
 
 def read_trials(root: Path) -> list[Trial]:

@@ -142,3 +142,17 @@ def test_the_best_of_many_coins_keeps_its_promise() -> None:
     low, _ = deflated_bounds(0.0, -two_sided_quantile(0.95), two_sided_quantile(0.95), 20)
     assert np.mean(best + low > 0.0) == pytest.approx(0.025, abs=0.003)
     assert np.mean(best - two_sided_quantile(0.95) > 0.0) > 0.35
+
+
+def test_many_looks_are_one_write(tmp_path):
+    """All of them are in the ledger in order, or none where one is no trial; no look writes nothing."""
+    looks = [trial(digest=str(number)) for number in range(5)]
+    record_trials(tmp_path / "models", looks[:2])
+    record_trials(tmp_path / "models", looks[2:])
+    assert read_trials(tmp_path / "models") == looks
+    with pytest.raises(ModelError, match="is no trial"):
+        record_trials(tmp_path / "models", [looks[0], replace(looks[1], test_until_ms=0)])
+    record_trials(tmp_path / "models", [])
+    assert read_trials(tmp_path / "models") == looks
+    record_trials(tmp_path / "none", [])
+    assert not (tmp_path / "none").exists()
