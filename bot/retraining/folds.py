@@ -94,10 +94,8 @@ def walk_forward(
     """
     weeks = []
     for start_ms in starts:
-        seen = _between(series, start_ms - plan.train_days * DAY_MS, start_ms)
-        # Not a minute more, or the newest week would be another one a week later.
-        history = _between(series, start_ms - plan.train_days * DAY_MS, start_ms + WEEK_MS)
-        kept = _kept_file(plan, seen, history, start_ms)
+        seen, history = seen_and_history(plan, series, start_ms)
+        kept = kept_file(plan, seen, history, start_ms)
         known = kept.is_file()
         if known:
             week = from_parquet(kept.read_bytes(), str(kept))
@@ -184,12 +182,16 @@ def scored(
     )
 
 
-def _comparable(week: ScoredForecasts, with_: ScoredForecasts | None) -> bool:
-    """Whether two recipes spoke of the same moves."""
-    return with_ is not None and (week.horizon, week.symbols) == (with_.horizon, with_.symbols)
+def seen_and_history(
+    plan: FoldPlan, series: Mapping[str, CandleArrays], start_ms: int
+) -> tuple[dict[str, CandleArrays], dict[str, CandleArrays]]:
+    """The candles that a week's model is made of, and those with the week itself; ends are not included."""
+    since_ms = start_ms - plan.train_days * DAY_MS
+    # Not a minute more, or the newest week would be another one a week later.
+    return _between(series, since_ms, start_ms), _between(series, since_ms, start_ms + WEEK_MS)
 
 
-def _kept_file(
+def kept_file(
     plan: FoldPlan, seen: Mapping[str, CandleArrays], history: Mapping[str, CandleArrays], start_ms: int
 ) -> Path:
     """The name of a week's file: everything that it depends on."""
@@ -204,6 +206,42 @@ def _kept_file(
         plan.folder.mkdir(parents=True, exist_ok=True)
     stamp = datetime.fromtimestamp(start_ms / 1000, UTC).strftime("%Y%m%dT%H%M")
     return plan.folder / f"{stamp}-{sha256(''.join(parts).encode())[:12]}.parquet"
+
+
+def forecast_week(
+    model: Path,
+    seen: Mapping[str, CandleArrays],
+    history: Mapping[str, CandleArrays],
+    start_ms: int,
+    monotonic_ns: Callable[[], int],
+) -> ScoredForecasts:
+    """What a stored model says of the week after the candles that it was made of, baselines beside it.
+
+    Raises:
+        DataError: The week holds no whole window.
+        ModelError: The model is refused.
+    """
+    forecaster = load_forecaster(model, threads=2)
+    references = fit_references(forecaster, seen, seconds=lambda: monotonic_ns() / 1e9)
+    moments, outlook = look_ahead(forecaster, history, start_ms)
+    week = scored(
+        forecaster,
+        references.outlooks(moments),
+        moments,
+        outlook,
+        history,
+        start_ms=start_ms,
+        until_ms=start_ms + WEEK_MS,
+        after_sign=after_sign(seen, forecaster.target.horizon),
+    )
+    if not len(week):
+        raise DataError(f"the week of {start_ms} holds no whole window to forecast")
+    return week
+
+
+def _comparable(week: ScoredForecasts, with_: ScoredForecasts | None) -> bool:
+    """Whether two recipes spoke of the same moves."""
+    return with_ is not None and (week.horizon, week.symbols) == (with_.horizon, with_.symbols)
 
 
 def _forecast_week(
@@ -225,21 +263,7 @@ def _forecast_week(
         max_seconds=plan.max_minutes * 60.0,
         on_progress=on_progress,
     )
-    forecaster = load_forecaster(trained.folder, threads=2)
-    references = fit_references(forecaster, seen, seconds=lambda: monotonic_ns() / 1e9)
-    moments, outlook = look_ahead(forecaster, history, start_ms)
-    week = scored(
-        forecaster,
-        references.outlooks(moments),
-        moments,
-        outlook,
-        history,
-        start_ms=start_ms,
-        until_ms=start_ms + WEEK_MS,
-        after_sign=after_sign(seen, forecaster.target.horizon),
-    )
-    if not len(week):
-        raise DataError(f"the week of {start_ms} holds no whole window to forecast")
+    week = forecast_week(trained.folder, seen, history, start_ms, monotonic_ns)
     shutil.rmtree(workshop, ignore_errors=True)
     return week
 

@@ -52,7 +52,7 @@ from models.hashing import data_digest
 from models.out_of_sample import look_ahead
 from models.recipe import Recipe
 from models.registry import champion, read_member, set_challenger
-from models.training import train, with_training
+from models.training import TrainedModel, train, with_training
 from models.trials import Trial, count_distinct, read_trials, record_trial, trials_overlapping
 from models.verdicts import StoredVerdict, VerdictReason, is_proven, read_verdict, write_verdict
 
@@ -129,6 +129,7 @@ def retrain(
     *,
     monotonic_ns: Callable[[], int],
     telling: Telling,
+    fit: Callable[..., TrainedModel] = train,
 ) -> RetrainOutcome:
     """Retrain once.
 
@@ -137,6 +138,7 @@ def retrain(
         series: Candles of each symbol; those from ``plan.now_ms`` on are left out.
         monotonic_ns: A local clock.
         telling: Who is told of progress.
+        fit: Makes the model of the newest candles, with the arguments of ``models.training.train``.
 
     Raises:
         ConfigError, DataError, ModelError, StorageError: As ``models.training.train`` does; the champion is who it was.
@@ -150,7 +152,7 @@ def retrain(
     kind = "refit" if refit else "recipe"
     weeks = [] if refit else _weeks(plan, series, monotonic_ns, telling)
     telling.phase("a model of the newest candles is fitted")
-    trained = train(
+    trained = fit(
         plan.recipe,
         {
             name: one.between(plan.now_ms - plan.train_days * DAY_MS, plan.now_ms)
