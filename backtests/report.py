@@ -1,7 +1,8 @@
-"""The report of a backtest: ``summary.json``, ``trades.csv``, ``equity.parquet``, ``decisions.jsonl``, ``report.html``.
+"""The report of a backtest: a folder with figures, trades, equity, decisions, a page and a picture.
 
-Everything is made in a folder beside the target and moved into place at the end, so that a reader finds the old
-report or the new one.
+The files are ``summary.json``, ``trades.csv``, ``equity.parquet``, ``decisions.jsonl``, ``report.html`` and ``report.png``;
+``tearsheet.html`` where it is wished for. Everything is made in a folder beside the target and moved into place at the end,
+so that a reader finds the old report or the new one.
 """
 
 from __future__ import annotations
@@ -23,11 +24,22 @@ import pyarrow.parquet as pq
 
 from backtests.inputs import BacktestInput
 from backtests.metrics import buy_and_hold, figures_of
+from backtests.report_analysis import analysed
+from backtests.report_costs import Level, levels_of
+from backtests.report_html import Section
 from backtests.report_page import report_page
+from backtests.report_picture import picture_is_possible, report_picture
+from backtests.report_reproduce import reproduction
+from backtests.report_tearsheet import FILE_NAME as TEARSHEET
+from backtests.report_tearsheet import why_no_tearsheet, write_tearsheet
 from backtests.results import BacktestResult, MinuteOutcome
-from backtests.stream import StreamWriter, decision_line, report_line
+from backtests.stream import StreamWriter, decision_line, report_line, stored_decision_line
+from bot.core.orders import ExecutionReport
 from bot.core.position import Trade
 from bot.errors import StorageError
+
+NO_PICTURE = "report.png: matplotlib is not installed (it comes with the train extra)"
+"""Said where there is no picture."""
 
 TRADE_COLUMNS = Trade._fields
 """Columns of ``trades.csv``."""
@@ -47,6 +59,7 @@ class ReportFolder:
         self.target = target
         self._folder = target.with_name(f".{target.name}.{os.getpid()}.partial")
         self._stream = StreamWriter()
+        self.levels: dict[str, Level] = {}
 
     def __enter__(self) -> Self:
         with _disk(self.target):
@@ -65,27 +78,96 @@ class ReportFolder:
 
     def __call__(self, outcomes: Sequence[MinuteOutcome]) -> None:
         """Take the outcomes of some minutes."""
+        stream: list[bytes] = []
+        file: list[bytes] = []
+        for reports, decisions in outcomes:
+            if reports:
+                stream += self._told(reports)
+            lines = [decision_line(decision) for decision in decisions]
+            stream += lines
+            file += lines
+        self._keep(stream, file)
+
+    def take_stored(self, reports: Sequence[ExecutionReport], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take a minute of a recorded run: its reports, and its decisions as they were stored."""
+        lines = [stored_decision_line(dict(row)) for row in rows]
+        self._keep([*self._told(reports), *lines], lines)
+
+    def _told(self, reports: Sequence[ExecutionReport]) -> list[bytes]:
+        """The lines of some reports; protective orders among them are remembered."""
+        self.levels.update(levels_of(reports))
+        return [line for line in map(report_line, reports) if line is not None]
+
+    def _keep(self, stream: Sequence[bytes], file: Sequence[bytes]) -> None:
+        """Hash some lines and write some of them, joined: a year is half a million."""
+        self._stream.add(stream)
         with _disk(self.target):
-            for reports, decisions in outcomes:
-                self._stream.add(line for line in map(report_line, reports) if line is not None)
-                lines = [decision_line(decision) for decision in decisions]
-                self._stream.add(lines)
-                self._decisions.writelines(line + b"\n" for line in lines)
+            self._decisions.write(b"".join([line + b"\n" for line in file]))
 
     def finish(
-        self, result: BacktestResult, data: BacktestInput, summary: Mapping[str, Any], *, simulated: bool
+        self,
+        result: BacktestResult,
+        data: BacktestInput,
+        summary: Mapping[str, Any],
+        *,
+        simulated: bool,
+        argv: Sequence[str] = (),
+        made_at_ms: int | None = None,
+        extra_sections: Sequence[Section] = (),
+        heading: str | None = None,
+        tearsheet: bool = False,
     ) -> dict[str, Any]:
-        """Write the other files and put the report in place; returns the summary as it was written."""
-        whole = {**summary, "stream_sha256": self._stream.digest().sha256}
+        """Write the other files and put the report in place; returns the summary as it was written.
+
+        Args:
+            result: The run.
+            data: What it was fed with.
+            summary: As ``summarize`` makes it.
+            simulated: Whether the market was a simulated one.
+            argv: The words after ``bot`` that make this report again; none where nobody typed a command.
+            made_at_ms: When, for the record.
+            extra_sections: For the page.
+            heading: Of the page; None is that of a backtest.
+            tearsheet: Whether quantstats writes its page too; left out, and said so, where it could say nothing.
+
+        Raises:
+            StorageError: The disk refused; a report that was there is as it was.
+            ConfigError: A tear sheet is wanted, and quantstats is not installed.
+        """
+        made_at = None if made_at_ms is None else _iso(made_at_ms)
+        whole = {
+            **analysed(result, data, summary, self.levels),
+            "reproduce": reproduction(data, argv=argv, made_at=made_at),
+            "stream_sha256": self._stream.digest().sha256,
+        }
+        picture = picture_is_possible()
+        flat = why_no_tearsheet(result, data) if tearsheet else None
+        left_out = [*([] if picture else [NO_PICTURE]), *([f"{TEARSHEET}: {flat}"] if flat else [])]
+        if left_out:
+            whole["left_out"] = left_out
         with _disk(self.target):
             self._decisions.close()
+            _write_trades(self._folder / "trades.csv", result.trades)
+            _write_equity(self._folder / "equity.parquet", result, data)
+            page = report_page(
+                result,
+                data,
+                whole,
+                simulated=simulated,
+                extra_sections=extra_sections,
+                heading=heading,
+                levels=self.levels,
+            )
+            (self._folder / "report.html").write_text(page, encoding="utf-8")
+            if picture:
+                drawn = report_picture(result, data, whole, simulated=simulated, heading=heading)
+                (self._folder / "report.png").write_bytes(drawn)
+            if tearsheet and flat is None:
+                title = f"{'SIMULATED MARKET: ' if simulated else ''}{whole['strategy']}"
+                write_tearsheet(self._folder / TEARSHEET, result, data, title=title)
             (self._folder / "summary.json").write_bytes(
                 orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n"
             )
-            _write_trades(self._folder / "trades.csv", result.trades)
-            _write_equity(self._folder / "equity.parquet", result, data)
-            page = report_page(result, data, whole, simulated=simulated)
-            (self._folder / "report.html").write_text(page, encoding="utf-8")
             self._put_in_place()
         return whole
 

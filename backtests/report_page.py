@@ -1,117 +1,192 @@
-"""The page of a backtest: one HTML file that needs no network."""
+"""The page of a backtest, or of any run that left the same behind: one HTML file that needs no network.
+
+The page carries plotly's script and a few small ones of its own, whose hashes its policy names: no other script runs,
+whatever a name or a reason holds, and nothing is loaded from anywhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
+from importlib import resources
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import plotly.graph_objects as go
-from plotly.io import to_html
-from plotly.subplots import make_subplots
+from plotly.offline import get_plotlyjs
 
+from backtests import report_record_sections as record
+from backtests import report_time_sections as periods
+from backtests import report_trade_sections as trade
 from backtests.inputs import BacktestInput
-from backtests.metrics import buy_and_hold, drawdowns
+from backtests.report_analysis import analysed
+from backtests.report_costs import Levels
+from backtests.report_html import Section, named, section_html
+from backtests.report_periods import day_returns
+from backtests.report_walk import walk_section
+from backtests.report_words import cards_html, summary_rows, time_words, verdict
 from backtests.results import BacktestResult
 
-MOST_POINTS = 4000
-"""Points drawn of a curve; of longer ones every k-th minute is drawn, and the last."""
+__all__ = ["Section", "document_html", "report_page", "summary_rows"]
 
-_STYLE = """
-body { font-family: system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; color: #222; }
-table { border-collapse: collapse; } td { padding: .15rem 1.2rem .15rem 0; } td + td { text-align: right; }
-.simulated { background: #b00020; color: #fff; font-size: 1.6rem; font-weight: bold; padding: 1rem; text-align: center; }
-.warning { background: #fff3cd; padding: .5rem 1rem; margin: .3rem 0; }
-"""
+_SCRIPTS = ("report_page.js", "report_candles.js", "report_market.js", "report_start.js")
+_TAKEN = ("theme", "all-trades", "market-data", "market-chart", "trades-table")
+"""Names of other elements of the page."""
 
-_ROWS = (
-    ("Return", "return", "{:+.2%}"),
-    ("Buy and hold", "buy_and_hold_return", "{:+.2%}"),
-    ("Maximum drawdown", "max_drawdown", "{:.2%}"),
-    ("Yearly growth", "cagr", "{:+.2%}"),
-    ("Sharpe ratio (daily, √365)", "sharpe", "{:.2f}"),
-    ("Sortino ratio (daily, √365)", "sortino", "{:.2f}"),
-    ("Trades", "trades", "{:,}"),
-    ("Win rate", "win_rate", "{:.1%}"),
-    ("Profit factor", "profit_factor", "{:.2f}"),
-    ("Average trade, net", "average_trade_bps", "{:+.1f} bps"),
-    ("Costs of a round trip", "round_trip_cost_bps", "{:.1f} bps"),
-    ("Break-even costs", "break_even_cost_bps", "{:+.1f} bps"),
-    ("Fees", "fees", "{:,.2f}"),
-    ("Funding paid", "funding", "{:,.2f}"),
-    ("Final equity", "final_equity", "{:,.2f}"),
-    ("Exposure, mean", "exposure", "{:.1%}"),
-    ("Time in the market", "time_in_market", "{:.1%}"),
-    ("Turnover of equity", "turnover", "{:,.1f} times"),
-    ("Engine", "bars_per_second", "{:,.0f} bars a second"),
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
-
-
-def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The figures as words: what, and how much; a figure that can't be said says why."""
-    reasons = summary["null_because"]
-    return [
-        (
-            words,
-            form.format(summary[name])
-            if summary[name] is not None
-            else f"– ({reasons.get(name, 'no trade was closed')})",
-        )
-        for words, name, form in _ROWS
-    ]
+"""plotly writes a style of its own; everything else is forbidden, scripts but for their hashes."""
 
 
 def report_page(
-    result: BacktestResult, data: BacktestInput, summary: Mapping[str, Any], *, simulated: bool
+    result: BacktestResult,
+    data: BacktestInput,
+    summary: Mapping[str, Any],
+    *,
+    simulated: bool,
+    extra_sections: Sequence[Section] = (),
+    heading: str | None = None,
+    levels: Levels | None = None,
 ) -> str:
-    """The whole page as HTML with plotly's script inside."""
-    title = f"Backtest of {', '.join(data.symbols)}"
-    banner = '<p class="simulated">SIMULATED MARKET</p>' if simulated else ""
-    warnings = "".join(f'<p class="warning">{escape(words)}</p>' for words in summary["warnings"])
-    rows = "".join(
-        f"<tr><td>{escape(words)}</td><td>{escape(value)}</td></tr>" for words, value in summary_rows(summary)
+    """The whole page as HTML.
+
+    Args:
+        result: The run.
+        data: What it was fed with.
+        summary: As ``backtests.report.summarize`` makes it; what ``report_analysis`` adds is worked out where missing.
+        simulated: Whether the market was a simulated one.
+        extra_sections: Sections of whoever calls, near the top or after the trades.
+        heading: The title; None is that of a backtest.
+        levels: Protective orders by client order id, which become the stops and targets on the candles.
+    """
+    whole = analysed(result, data, summary, levels)
+    told = periods.Told(result, data, whole, *day_returns(result, data), levels or {})
+    title = heading or f"Backtest of {', '.join(data.symbols)}"
+    sections = named(_sections(told, extra_sections), _TAKEN)
+    body = "".join(section_html(section, name) for name, section in sections.items())
+    return document_html(
+        title, _top(title, whole, sections, simulated=simulated) + f"<main>{body}</main>" + _foot(whole)
     )
-    about = (
-        f"{summary['from']} to {summary['to']}, {summary['candles']:,} candles, strategy {summary['strategy']}, "
-        f"predictions of {', '.join(summary['models']) or 'nobody'}, engine {summary['engine']}"
+
+
+def _sections(told: periods.Told, extra: Sequence[Section]) -> list[Section]:
+    """All sections in their order; those that only trades fill are left out where there are none."""
+    first = Section(
+        "Key figures", f'<p class="verdict">{escape(verdict(told.summary))}</p>{cards_html(told.summary)}'
     )
-    chart = to_html(_figure(result, data), include_plotlyjs=True, full_html=False)
+    traded = bool(told.result.trades)
+    found: list[Section | None] = [
+        first,
+        walk_section(told.summary["walk_forward"]) if told.summary.get("walk_forward") else None,
+        *(section for section in extra if section.near_top),
+        None if told.result.fills else record.held_back_section(told),
+        periods.equity_section(told),
+        periods.drawdown_section(told) if told.result.fills else None,
+        periods.months_section(told),
+        periods.rolling_section(told) if told.result.fills else None,
+        periods.distribution_section(told) if told.result.fills else None,
+        trade.market_section(told),
+        trade.groups_section(told) if traded else None,
+        trade.strategies_section(told),
+        trade.times_section(told) if traded else None,
+        trade.costs_section(told) if told.result.fills else None,
+        record.forecast_section(told),
+        *(section for section in extra if not section.near_top),
+        record.held_back_section(told) if told.result.fills else None,
+        record.settings_section(told),
+        record.reproduce_section(told),
+    ]
+    return [section for section in found if section is not None]
+
+
+def _top(title: str, summary: Mapping[str, Any], sections: Mapping[str, Section], *, simulated: bool) -> str:
+    """Banners, head and the way to each section."""
+    links = "".join(
+        f'<li><a href="#{name}">{escape(section.title)}</a></li>' for name, section in sections.items()
+    )
+    warnings = "".join(
+        f'<p class="warning"><strong>Warning:</strong> {escape(words)}</p>' for words in summary["warnings"]
+    )
+    facts = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(summary)
+    )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{banner}<h1>{escape(title)}</h1><p>{escape(about)}</p>"
-        f"{warnings}<table>{rows}</table>{chart}</body></html>\n"
+        f'<a class="skip" href="#key-figures">Skip to the figures</a>{_banners(summary, simulated=simulated)}'
+        f'<header class="head"><div class="title"><h1>{escape(title)}</h1>'
+        '<button type="button" class="theme" id="theme">Theme</button></div>'
+        f'<dl class="facts">{facts}</dl>{warnings}</header><nav aria-label="Sections"><ul>{links}</ul></nav>'
     )
 
 
-def _figure(result: BacktestResult, data: BacktestInput) -> go.Figure:
-    curve, start = result.equity, data.config.starting_cash
-    shown = _thinned(len(curve.ts))
-    times = curve.ts[shown].astype("datetime64[ms]")
-    figure = make_subplots(
-        rows=3,
-        cols=1,
-        vertical_spacing=0.08,
-        subplot_titles=("Equity and buy and hold", "Drawdown", "Profit of each trade"),
-        row_heights=[0.5, 0.22, 0.28],
-    )
-    figure.add_trace(go.Scatter(x=times, y=curve.equity[shown], name="equity"), row=1, col=1)
-    figure.add_trace(
-        go.Scatter(x=times, y=buy_and_hold(data, curve)[shown], name="buy and hold", line={"dash": "dot"}),
-        row=1,
-        col=1,
-    )
-    fallen = -drawdowns(curve.equity, start)[shown]
-    figure.add_trace(go.Scatter(x=times, y=fallen, name="drawdown", fill="tozeroy"), row=2, col=1)
-    gains = [trade.pnl for trade in result.trades]
-    figure.add_trace(go.Histogram(x=gains, name="trades", nbinsx=60), row=3, col=1)
-    figure.update_yaxes(tickformat=".1%", row=2, col=1)
-    figure.update_layout(height=1000, template="plotly_white", legend={"orientation": "h"})
-    return figure
+def _banners(summary: Mapping[str, Any], *, simulated: bool) -> str:
+    """What must not be overlooked."""
+    found = ""
+    if simulated:
+        found += '<p class="banner" role="note">SIMULATED MARKET<small>These prices were made up. Nothing here says anything about a real market.</small></p>'
+    unproven = summary.get("unproven")
+    if unproven:
+        why = (
+            unproven
+            if isinstance(unproven, str)
+            else "No gate has promoted this model: live trading would refuse it."
+        )
+        found += f'<p class="banner" role="note">UNPROVEN<small>{escape(why)}</small></p>'
+    return found
 
 
-def _thinned(count: int) -> npt.NDArray[np.intp]:
-    """Which rows of a curve are drawn."""
-    step = max(1, -(-count // MOST_POINTS))
-    return np.unique(np.append(np.arange(0, count, step), count - 1))
+def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who ran what, when."""
+    made_at = (summary.get("reproduce") or {}).get("made_at")
+    found = [
+        ("From", f"{time_words(summary['from'])} to {time_words(summary['to'])}"),
+        ("Candles", f"{summary['candles']:,}"),
+        ("Strategy", str(summary["strategy"])),
+        ("Model", _models(summary["models"])),
+        ("Engine", str(summary["engine"])),
+    ]
+    return [*found, ("Made", time_words(made_at))] if made_at else found
+
+
+def _models(names: Sequence[str]) -> str:
+    """Who made the forecasts; of many only how many, for a section of their own names them."""
+    return f"{len(names)} models" if len(names) > 3 else ", ".join(names) or "nobody"
+
+
+def _foot(summary: Mapping[str, Any]) -> str:
+    words = (
+        f"{record.engines_note(summary)} Times are UTC. Intervals are of 95%, by the stationary bootstrap over blocks of "
+        "days. The past of a backtest is no promise."
+    )
+    return f"<footer><p>{escape(words.strip())}</p></footer>"
+
+
+def document_html(title: str, body: str) -> str:
+    """A page with its style, its scripts and the policy that allows them alone."""
+    scripts = (
+        _asset("report_theme.js"),
+        get_plotlyjs(),
+        "".join(map(_asset, _SCRIPTS)),
+    )
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = f"{_POLICY}; script-src {hashes}"
+    early, plotly, late = (f"<script>{script}</script>" for script in scripts)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>{early}'
+        f"<style>{_asset('report_page.css')}</style></head><body>{body}{plotly}{late}</body></html>\n"
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    """A file of this package that becomes part of the page."""
+    return resources.files("backtests").joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """A script's hash, as the policy names it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from backtests import report
 from backtests.report import ReportFolder, summarize
+from backtests.report_analysis import KEYS
+from backtests.report_picture import picture_is_possible
+from backtests.results import MinuteOutcome
 from backtests.run import run_backtest
 from backtests.stream import StreamWriter, decision_line
-from bot.core.decision import Decision
+from bot.core.decision import Decision, decision_to_json
 from bot.core.position import Trade
 from bot.errors import DataError, StorageError
 from tests.random_market import PERPETUALS, random_input
 
-FILES = {"summary.json", "trades.csv", "equity.parquet", "decisions.jsonl", "report.html"}
+FILES = {"summary.json", "trades.csv", "equity.parquet", "decisions.jsonl", "report.html"} | (
+    {"report.png"} if picture_is_possible() else set()
+)
 COLUMNS = (
     "symbol,direction,entry_at_ms,entry_price,exit_at_ms,exit_price,quantity,fees,funding,pnl,exit_reason"
 )
@@ -34,7 +41,7 @@ def write_report(target: Path, *, seed: int = 3, engine: str = "fast", simulated
 
 
 def test_the_folder_holds_the_promised_files_and_nothing_else(tmp_path):
-    """Five files, and no working folder beside them."""
+    """The files, the picture where matplotlib is installed, and no working folder beside them."""
     write_report(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -83,12 +90,50 @@ def test_the_summary_is_json_and_says_who_ran_what(tmp_path):
     assert sum(stored["held_back"].values()) < stored["candles"]
 
 
+def test_the_summary_is_extended_and_told_how_to_make_it_again(tmp_path):
+    """What the report works out is in summary.json too, with the command as it was typed and hashes of what went in."""
+    data = random_input(3, symbols=PERPETUALS[:2], count=600)
+    words = ["backtest", "--candles", "my tapes/it's.parquet", "--out", "r"]
+    with ReportFolder(tmp_path / "out") as folder:
+        result = run_backtest(data, sink=folder)
+        summary = summarize(result, data, strategy="s", parameters={})
+        folder.finish(result, data, summary, simulated=False, argv=words, made_at_ms=1_700_000_000_000)
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert set(KEYS) <= set(stored)
+    made = stored["reproduce"]
+    assert shlex.split(made["command"]) == ["bot", *words]
+    assert made["made_at"] == "2023-11-14T22:13:20Z"
+    assert set(made["candles_sha256"]) == set(made["predictions_sha256"]) == set(data.symbols)
+    assert all(len(told) == 64 for told in [made["code_sha256"], *made["candles_sha256"].values()])
+
+
+def test_without_matplotlib_the_picture_is_left_out_and_said_so(tmp_path, monkeypatch):
+    """No picture is no error: the report is whole but for it, and the summary says why."""
+    monkeypatch.setattr(report, "picture_is_possible", lambda: False)
+    _, _, summary = write_report(tmp_path / "out")
+    assert not (tmp_path / "out" / "report.png").exists()
+    assert "matplotlib" in summary["left_out"][0]
+
+
+def test_a_stored_minute_makes_the_lines_that_its_decisions_would(tmp_path):
+    """A recorded run's rows make the same file and the same hash as the decisions that they were stored from."""
+    data = random_input(5, count=300)
+    outcomes: list[MinuteOutcome] = []
+    run_backtest(data, sink=outcomes.extend)
+    with ReportFolder(tmp_path / "a") as one, ReportFolder(tmp_path / "b") as other:
+        one(outcomes)
+        for reports, decisions in outcomes:
+            other.take_stored(reports, [decision_to_json(decision) for decision in decisions])
+        assert one._stream.digest() == other._stream.digest()
+        assert one.levels == other.levels
+
+
 def test_the_page_needs_no_network_and_names_a_simulated_market(tmp_path):
     """The page carries plotly itself, loads nothing, and shows the banner when the market was simulated."""
     write_report(tmp_path / "real")
     page = (tmp_path / "real" / "report.html").read_text()
     assert "SIMULATED MARKET" not in page
-    assert "Plotly.newPlot" in page
+    assert "Plotly.react" in page
     assert '<script src="http' not in page
     assert 'src="//' not in page
     write_report(tmp_path / "simulated", simulated=True)

@@ -1,0 +1,2 @@
+// Last of all, once everything that it calls is there.
+Report.start();

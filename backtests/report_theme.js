@@ -1,0 +1,10 @@
+// Before anything is shown: the theme that the reader chose last time, so that the page does not flash.
+(function () {
+  "use strict";
+  try {
+    const chosen = localStorage.getItem("report-theme");
+    if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  } catch (refused) {
+    // A browser may forbid storage: the system's theme is shown then, which is the default anyway.
+  }
+})();
