@@ -128,6 +128,9 @@ class Broker(Protocol):
     def cancel(self, wishes: Sequence[CancelWish]) -> None:
         """Let entries rest no longer; what becomes of them comes back as reports."""
 
+    def warm(self, candles: Sequence[Candle]) -> None:
+        """Closed candles of one symbol from before the first minute of a new account, in order."""
+
     def on_candles(self, candles: Sequence[Candle]) -> list[ExecutionReport]:
         """Reports that the candles of one minute bring, in the order in which they happened."""
 
@@ -216,6 +219,8 @@ class InterimRecord:
         trades: Round trips that ended.
         state_changes: Moves of the trading state.
         snapshot: As a batch's.
+        event: What acted on the trading state, a value of ``StateEvent``; None where nothing did.
+        flatten: Whether everything held was to be closed.
     """
 
     at_ms: int
@@ -224,6 +229,8 @@ class InterimRecord:
     trades: Sequence[Trade]
     state_changes: Sequence[StateChange]
     snapshot: Mapping[str, Any]
+    event: str | None = None
+    flatten: bool = False
 
 
 class Journal(Protocol):

@@ -37,6 +37,8 @@ from bot.daemon.parts import (
     fitness_plan,
     live_side_of,
     on_simulator,
+    replays_of,
+    rules_in_force,
     service_of,
     with_account,
 )
@@ -160,7 +162,12 @@ async def _trade(
         starting = start.live(live, partial(_require_fit, settings, trader, clock, log, live))
     else:
         funding = FundingRates(settings.costs.funding_rate)
-        paper = partial(PaperBroker, settings.costs.to_core(), funding=funding)
+        paper = partial(
+            PaperBroker,
+            settings.costs.to_core(),
+            funding=funding,
+            starting_cash=settings.account.starting_cash,
+        )
         starting = start.on_paper(paper, settings.account.starting_cash)
     started = await unless_stopped(stop, starting)
     if started is None:
@@ -206,7 +213,7 @@ async def _trade(
         log,
         loop,
         serving,
-        settings.mode,
+        settings,
         {"recovered": recovered, "seconds": round((monotonic_ns() - began_ns) / 1e9, 1)},
     )
     beside: list[Coroutine[Any, Any, None]] = []
@@ -217,7 +224,7 @@ async def _trade(
         stack.push_async_callback(attendance.succession.close)
         if attendance.retrainer is not None:
             beside.append(attendance.retrainer.serve())
-    beside += service.beside(stop)
+    beside += [*service.beside(stop), *replays_of(settings, journal, loop, clock, log)]
     if live is not None:
         beside.append(live.beside())
     if settings.exchange.simulated:
@@ -231,12 +238,18 @@ async def _trade(
 
 
 def _announce(
-    journal: SqliteJournal, log: Log, loop: TradingLoop, serving: Serving, mode: str, start: Mapping[str, Any]
+    journal: SqliteJournal,
+    log: Log,
+    loop: TradingLoop,
+    serving: Serving,
+    settings: Settings,
+    start: Mapping[str, Any],
 ) -> None:
     """Say that it is ready; ``start`` is whether it goes on from a journal, and how long it took."""
     engine = loop.engine
     told = {**start, "model_id": serving.model_id, "proven": serving.proven}
-    journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused, "mode": mode})
+    journal.note("service.rules", wall_ms(), rules_in_force(settings, engine, serving.model_id))
+    journal.note("service.ready", wall_ms(), {**told, "refused": serving.refused, "mode": settings.mode})
     log.info(
         "service.ready",
         **told,

@@ -92,6 +92,9 @@ class LiveBroker:
         """Execution's state."""
         return self.execution.snapshot()
 
+    def warm(self, candles: Sequence[Candle]) -> None:
+        """Nothing: what a fill costs is the exchange's business."""
+
     def recover(
         self,
         orders: Sequence[OrderRecord],

@@ -279,6 +279,16 @@ class TradingLoop:
             reports: In the order in which it happened.
             approved: Orders made outside of a minute, which the engine counts as sent.
         """
+        self._settle(reports, approved, None, flatten=False)
+
+    def _settle(
+        self,
+        reports: Sequence[ExecutionReport],
+        approved: Sequence[ApprovedOrder],
+        event: StateEvent | None,
+        *,
+        flatten: bool,
+    ) -> None:
         record = InterimRecord(
             at_ms=self._clock.now_ms(),
             reports=reports,
@@ -286,6 +296,8 @@ class TradingLoop:
             trades=self.engine.settle(reports),
             state_changes=self.engine.take_state_changes(),
             snapshot=self._snapshot(None),
+            event=None if event is None else event.value,
+            flatten=flatten,
         )
         self._journal.commit_interim(record)
         tell_interim(self._log, record)
@@ -299,7 +311,7 @@ class TradingLoop:
             self.engine.command(event, at_ms)
         approved = self.engine.flatten(at_ms) if flatten else []
         cancel = self.engine.cancel_resting(at_ms)
-        self.settle((), approved)
+        self._settle((), approved, event, flatten=flatten)
         if approved:
             self._broker.submit(approved)
         if cancel:

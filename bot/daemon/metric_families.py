@@ -48,6 +48,7 @@ class Families:
         self._orders()
         self._account()
         self._model()
+        self._replays()
         self._service()
         ProcessCollector(registry=self.registry)
 
@@ -136,6 +137,18 @@ class Families:
         )
         self.retrain_failure = gauge(
             "bot_retrain_last_failure_timestamp_seconds", "When the last one that failed began; 0 never."
+        )
+
+    def _replays(self) -> None:
+        self.replays = self._counter(
+            "bot_replay_runs", "Nightly replays that finished, diverged or failed.", "outcome"
+        )
+        self.divergences = self._counter(
+            "bot_replay_divergences", "Differences that nightly replays found and nothing explains."
+        )
+        self.replay_success = self._gauge(
+            "bot_replay_last_success_timestamp_seconds",
+            "When the last one began that found the day as it was recorded; 0 never.",
         )
 
     def _service(self) -> None:

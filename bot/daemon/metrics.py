@@ -154,6 +154,10 @@ class Metrics:
         self.families.retrain_success.set((succeeded_ms or 0) / 1000)
         self.families.retrain_failure.set((failed_ms or 0) / 1000)
 
+    def recover_replays(self, succeeded_ms: int | None) -> None:
+        """When the last nightly replay of earlier lives began that found nothing."""
+        self.families.replay_success.set((succeeded_ms or 0) / 1000)
+
     # --- reading ------------------------------------------------------------------------------------------
 
     async def exposition(self) -> bytes:
@@ -248,7 +252,18 @@ class Metrics:
             "retrain.started": lambda _: families.retraining.set(1),
             "retrain.finished": lambda fields: self._retrained("finished", families.retrain_success, fields),
             "retrain.failed": lambda fields: self._retrained("failed", families.retrain_failure, fields),
+            "replay.finished": self._replayed,
+            "replay.diverged": self._diverged,
+            "replay.failed": lambda _: families.replays.labels("failed").inc(),
         }
+
+    def _replayed(self, fields: Mapping[str, Any]) -> None:
+        self.families.replays.labels("finished").inc()
+        self.families.replay_success.set(fields["began_ms"] / 1000)
+
+    def _diverged(self, fields: Mapping[str, Any]) -> None:
+        self.families.replays.labels("diverged").inc()
+        self.families.divergences.inc(fields["unexplained"])
 
     def _retrained(self, outcome: str, when: Any, fields: Mapping[str, Any]) -> None:
         self.families.retrains.labels(outcome).inc()

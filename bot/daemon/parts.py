@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict, replace
+from typing import Any, Final, NamedTuple
 
 from pydantic import SecretStr
 
+from backtests.decision_code import decision_code
 from bot.brokers.ccxt_gateway import CcxtGateway
 from bot.brokers.gateway_timing import GatewayTiming
 from bot.core.engine import TradingEngine
 from bot.core.engine_config import EngineConfig
-from bot.core.market import Instrument, Symbol
+from bot.core.market import MINUTE_MS, Instrument, Symbol
+from bot.core.signal import Strategy
 from bot.daemon.attendance import Attendance, AttendanceRules, attend
 from bot.daemon.doctor_account import Wanted
 from bot.daemon.fitness import FitnessPlan
@@ -25,6 +27,8 @@ from bot.daemon.service import Service
 from bot.daemon.service_rules import ServiceRules
 from bot.daemon.serving import ModelShelf, Serving
 from bot.daemon.shadow import ShadowRules
+from bot.daemon.shadow_replay import COMMAND as REPLAY
+from bot.daemon.shadow_replay import FOLDER, LOOK_SECONDS, ReplayPlan, ShadowReplayer
 from bot.daemon.tape import SimAccountPlan, SimEndpoint, SimPlan
 from bot.daemon.telling import Log, Teller
 from bot.errors import ConfigError
@@ -35,12 +39,15 @@ from bot.journal.journal import SqliteJournal
 from bot.ports import Clock, Feed
 from bot.settings import Settings
 from bot.simexchange.config import API_KEY, API_PASSPHRASE, API_SECRET
-from strategies import strategy_factory
+from strategies import factory_by_symbol, symbol_choices
+
+RULE_SECTIONS: Final = ("account", "costs", "risk", "sizing", "entry", "strategy")
+"""Sections of the settings that decide what an engine does."""
 
 
 def service_of(settings: Settings, clock: Clock, log: Log) -> Service:
     """What makes the daemon a service."""
-    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify)
+    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify, settings.watchdog)
     modelled_bps = settings.costs.half_spread_bps + settings.costs.slippage_bps
     return Service(rules, settings.state_dir, settings.exchange.symbols, modelled_bps, clock, log)
 
@@ -49,6 +56,13 @@ def engine_of(
     settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument], starting_cash: float
 ) -> TradingEngine:
     """The engine, with the money of an account that begins."""
+    return TradingEngine(*engine_rules(settings, run_id, instruments, starting_cash))
+
+
+def engine_rules(
+    settings: Settings, run_id: str, instruments: Mapping[Symbol, Instrument], starting_cash: float
+) -> tuple[EngineConfig, Callable[[Symbol], Strategy]]:
+    """What an engine is built from; a replay builds one of the same."""
     config = EngineConfig(
         run_id=run_id,
         instruments=instruments,
@@ -58,9 +72,26 @@ def engine_of(
         starting_cash=starting_cash,
         entry=settings.entry.to_core(),
     )
-    chosen = settings.strategy
-    factory = strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
-    return TradingEngine(config, factory)
+    return config, factory_by_symbol(symbol_choices(settings.strategy, instruments))
+
+
+def rules_in_force(settings: Settings, engine: TradingEngine, model_id: str) -> dict[str, Any]:
+    """What the journal keeps of each start: the rules that its minutes are decided by, as JSON values.
+
+    ``settings`` holds whole sections, without a secret; ``code`` is a digest of what decides; ``batch_ms`` is the last
+    minute that was decided before.
+    """
+    config = engine.config
+    told = settings.model_dump(mode="json", include={"mode", *RULE_SECTIONS})
+    told["exchange"] = {"id": settings.exchange.id, "symbols": list(settings.exchange.symbols)}
+    return {
+        "batch_ms": engine.last_opened_at_ms,
+        "model_id": model_id,
+        "code": decision_code(),
+        "settings": told,
+        "instruments": {symbol: asdict(rules) for symbol, rules in config.instruments.items()},
+        "starting_cash": config.starting_cash,
+    }
 
 
 async def feed_of(
@@ -93,6 +124,8 @@ async def live_side_of(
             "exchange.symbols: spot is not traded live on a real exchange: it takes a buyer's fee out of the coins bought, "
             "which this version does not book; trade perpetuals (docs/going-live.md)"
         )
+    if ignored := settings.costs.paper_only():
+        teller.warn("costs.paper_only", settings=list(ignored))
     timing = GatewayTiming()
     if settings.exchange.simulated:
         timing = GatewayTiming.at_speed((await control.clock())["speed"])
@@ -182,6 +215,35 @@ def retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
         timeout_seconds=retrain.timeout_hours * 3600,
         models_dir=settings.models_dir,
     )
+
+
+def replays_of(
+    settings: Settings, journal: SqliteJournal, loop: TradingLoop, clock: Clock, log: Log
+) -> list[Coroutine[Any, Any, None]]:
+    """What replays each day beside the loop; nothing where that is off, or a tape is played as fast as it goes."""
+    chosen = settings.shadow_replay
+    if not chosen.enabled or settings.exchange.paced:
+        return []
+    words = [
+        "--state-dir",
+        str(settings.state_dir.absolute()),
+        "--models",
+        str(settings.models_dir.absolute()),
+    ]
+    plan = ReplayPlan(
+        program=(*REPLAY, *words, "--forecasts" if chosen.forecasts else "--no-forecasts"),
+        hour_utc=chosen.hour_utc,
+        timeout_seconds=chosen.timeout_minutes * 60,
+        folder=settings.state_dir / FOLDER,
+        journal_path=journal.path,
+        look_seconds=1.0 if settings.exchange.simulated else LOOK_SECONDS,
+    )
+
+    def market_ms() -> int:
+        # A market's clock stands at 0 until its first message.
+        return max(clock.now_ms(), loop.engine.last_opened_at_ms + MINUTE_MS)
+
+    return [ShadowReplayer(plan, Teller(log, journal, market_ms), market_ms).serve()]
 
 
 def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:

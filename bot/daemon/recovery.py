@@ -41,6 +41,8 @@ async def recover(
         broker.recover(orders, engine.account.positions(), engine.seen_ms(), snapshot.get(BROKER_KEY, {}))
     else:
         _warm_engine(engine, histories)
+        for candles in histories.values():
+            broker.warm(candles)
     warm_all(predictor, histories)
     for symbol in histories:
         feed.start_from(symbol, decided_ms)

@@ -230,7 +230,7 @@ def _result(said: str) -> dict[str, Any] | None:
 def _assignments(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """``section.key=value`` for every setting, as flags are read."""
     for name, value in values.items():
-        if isinstance(value, Mapping) and name != "parameters":
+        if isinstance(value, Mapping) and name not in {"parameters", "by_symbol"}:
             yield from _assignments(value, f"{above}{name}.")
         else:
             yield f"{above}{name}={value if isinstance(value, str) else json.dumps(value)}"

@@ -213,6 +213,23 @@ async def test_two_daemons_of_one_process_share_nothing() -> None:
     assert found["process_open_fds"] > 2
 
 
+async def test_nightly_replays_are_counted() -> None:
+    """By outcome; what nothing explains is added up, and the last success is known over restarts."""
+    kept = metrics()
+    kept.recover_replays(5_000)
+    assert values(await kept.exposition())["bot_replay_last_success_timestamp_seconds"] == 5
+    other = metrics()
+    other.recover_replays(None)
+    other.on_line("replay.finished", "info", {"began_ms": 7_000})
+    other.on_line("replay.diverged", "warning", {"began_ms": 8_000, "unexplained": 3})
+    other.on_line("replay.failed", "warning", {"date": "2024-01-01"})
+    found = values(await other.exposition())
+    assert found["bot_replay_last_success_timestamp_seconds"] == 7
+    assert found["bot_replay_divergences_total"] == 3
+    for outcome in ("finished", "diverged", "failed"):
+        assert found[f"bot_replay_runs_total{{outcome={outcome}}}"] == 1
+
+
 async def test_a_real_run_fills_them(tmp_path: Path) -> None:
     """Records and log lines of the unmodified loop are taken in, and agree with its journal's account."""
     candles = random_market(31, 300)

@@ -8,15 +8,33 @@ from typing import Any
 
 import pytest
 
+from bot.core.liquidation import MarginMode, MarginRule
 from bot.core.market import MINUTE_MS
+from bot.core.matching import Costs
 from bot.core.position import Trade
+from bot.core.slippage import ImpactRule
+from bot.core.spread import SpreadRule
 from bot.journal.reader import JournalReader
 from tests.core_builders import MIDNIGHT
 from tests.daemon_harness import SYMBOLS, Daemon, random_market, random_predictions
 
+HARD = Costs(
+    spread=SpreadRule(40, 20.0),
+    impact=ImpactRule(1.0, 30, 100.0),
+    participation_cap=0.9,
+    latency_ms=60_250,
+    margin=MarginRule(MarginMode.ISOLATED, 100.0, 0.004, 125.0),
+)
+
 
 async def _life(
-    folder: Path, seed: int, ends: list[int], *, missing: float = 0.0, outage: range = range(0)
+    folder: Path,
+    seed: int,
+    ends: list[int],
+    *,
+    missing: float = 0.0,
+    outage: range = range(0),
+    costs: Costs | None = None,
 ) -> tuple[list[Trade], dict[str, Any], list[dict[str, Any]]]:
     """Run a market through several lives of the daemon; give trades, account and decisions."""
     minutes = 400
@@ -25,9 +43,11 @@ async def _life(
         for candle in random_market(seed, minutes, missing=missing)
         if candle.symbol != SYMBOLS[0] or (candle.opened_at_ms - MIDNIGHT) // MINUTE_MS not in outage
     ]
+    if costs is not None:  # a market whose volume is now more and now less than what is held
+        candles = [one._replace(volume=one.opened_at_ms // MINUTE_MS % 5 * 0.3) for one in candles]
     for end in [*ends, minutes]:
         now_ms = MIDNIGHT + end * MINUTE_MS
-        daemon = Daemon(folder, candles, random_predictions(seed, candles), now_ms=MIDNIGHT)
+        daemon = Daemon(folder, candles, random_predictions(seed, candles), now_ms=MIDNIGHT, costs=costs)
         daemon.feed.now_ms = MIDNIGHT
         await daemon.start()
         await daemon.run(until_ms=now_ms)
@@ -47,6 +67,35 @@ async def test_any_number_of_restarts_change_nothing(tmp_path: Path, seed: int, 
     cut = await _life(tmp_path / "cut", seed, cuts, missing=missing)
     assert len(whole[0]) > 10
     assert cut == whole
+
+
+async def test_restarts_change_nothing_with_every_friction_on(tmp_path: Path) -> None:
+    """Estimates, orders that are late or filled in part, and margin come out of the journal as they went in."""
+    cuts = sorted(random.Random(4).sample(range(1, 399), 25))
+    whole = await _life(tmp_path / "whole", 3, [], missing=0.02, costs=HARD)
+    cut = await _life(tmp_path / "cut", 3, cuts, missing=0.02, costs=HARD)
+    assert cut == whole
+    assert len(whole[0]) > 10
+    assert "liquidation" in {trade.exit_reason for trade in whole[0]}
+    fills = [
+        report
+        for batch in JournalReader(tmp_path / "cut" / "journal.sqlite").batches()
+        for report in batch.reports
+        if report["kind"] == "fill"
+    ]
+    assert len({fill["client_order_id"] for fill in fills}) < len(fills)
+    assert len({fill["slippage_bps"] for fill in fills}) > 10
+
+
+async def test_a_first_start_warms_what_fills_cost(tmp_path: Path) -> None:
+    """Spread and volatility are known from the first minute on, by the history that warms the windows."""
+    candles = random_market(5, 200)
+    first_ms = MIDNIGHT + 100 * MINUTE_MS
+    daemon = Daemon(tmp_path, candles, random_predictions(5, candles), now_ms=first_ms, costs=HARD)
+    await daemon.start()
+    squares = daemon.broker.snapshot()["frictions"][SYMBOLS[0]]["volatility"][2]
+    assert len(squares) == 30
+    daemon.close()
 
 
 async def test_a_restart_within_a_long_outage_of_one_symbol_changes_nothing(tmp_path: Path) -> None:
