@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from backtests.cautions import cautions_of
 from backtests.inputs import BacktestInput, Floats
+from backtests.report_costs import moved_of
 from backtests.results import BacktestResult, EquityCurve
 from bot.candles.columns import iso_utc
 from bot.core.market import DAY_MS, MINUTE_MS
 from bot.core.position import Trade
-from bot.core.state import TradingState
 
 DAYS_A_YEAR = 365
 """Crypto trades every day: daily figures are scaled to a year by the square root of 365."""
 
 LEAST_DAYS_FOR_RATIOS = 20
 LEAST_DAYS_FOR_CAGR = 90
-LEAST_TRADES_TO_TRUST = 30
-GOOD_SHARPE = 5.0
-GOOD_WIN_RATE = 0.8
-GOOD_PROFIT_FACTOR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,12 @@ def figures_of(result: BacktestResult, data: BacktestInput) -> Figures:
         **_money(result, start),
         "buy_and_hold_return": float(hold[-1] / start - 1),
         **_growth(curve, start, reasons),
+        **_best_day(curve, start, reasons),
         **_trades(result.trades, reasons),
         **_costs(result, data),
         **_use(result),
     }
-    return Figures(values, reasons, _warnings(values, result))
+    return Figures(values, reasons, cautions_of(values, result))
 
 
 def buy_and_hold(data: BacktestInput, curve: EquityCurve) -> Floats:
@@ -84,12 +83,17 @@ def daily_returns(curve: EquityCurve, start: float) -> Floats:
     Shape (days,). A candle that closes at midnight belongs to the day that it ends; a day without candles
     returns 0. First and last day may be parts of a day.
     """
+    _, before, closes = _daily_equity(curve, start)
+    returns: Floats = closes / before - 1
+    return returns
+
+
+def _daily_equity(curve: EquityCurve, start: float) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+    """Every day as a number since 1970, and the equity at its begin and its end; each of shape (days,)."""
     days = (curve.ts - 1) // DAY_MS
     every = np.arange(days[0], days[-1] + 1)
     closes = curve.equity[np.searchsorted(days, every, side="right") - 1]
-    before = np.concatenate([[start], closes[:-1]])
-    returns: Floats = closes / before - 1
-    return returns
+    return every, np.concatenate([[start], closes[:-1]]), closes
 
 
 def _money(result: BacktestResult, start: float) -> dict[str, Any]:
@@ -137,6 +141,21 @@ def _growth(curve: EquityCurve, start: float, reasons: dict[str, str]) -> dict[s
         else:
             reasons[name] = why
     return found
+
+
+def _best_day(curve: EquityCurve, start: float, reasons: dict[str, str]) -> dict[str, Any]:
+    """The UTC day that made most money, its profit, and its share of the whole profit where there is one."""
+    days, before, closes = _daily_equity(curve, start)
+    gains = closes - before
+    best = int(gains.argmax())
+    whole = float(curve.equity[-1]) - start
+    if whole <= 0:
+        reasons["best_day_share"] = "there is no profit to share"
+    return {
+        "best_day": iso_utc(int(days[best]) * DAY_MS)[:10],
+        "best_day_profit": float(gains[best]),
+        "best_day_share": float(gains[best]) / whole if whole > 0 else None,
+    }
 
 
 def _trades(trades: Sequence[Trade], reasons: dict[str, str]) -> dict[str, Any]:
@@ -193,6 +212,11 @@ def _costs(result: BacktestResult, data: BacktestInput) -> dict[str, Any]:
         + moved_bps * (1 if entry.is_maker and trade.entry_at_ms % MINUTE_MS else 2)
         for trade in result.trades
     ]
+    if not costs.is_plain:  # each fill was moved by figures of its own, and says so
+        gross = [
+            (trade.pnl + trade.fees + trade.funding + moved) / (trade.entry_price * trade.quantity) * 10_000
+            for trade, moved in zip(result.trades, moved_of(result, data, {}).by_trade.tolist(), strict=True)
+        ]
     return {
         "round_trip_cost_bps": round_trip_bps,
         "break_even_cost_bps": math.fsum(gross) / len(gross) if gross else None,
@@ -212,44 +236,3 @@ def _use(result: BacktestResult) -> dict[str, Any]:
         "turnover": turned / mean_equity if mean_equity > 0 else None,
         "fills": len(result.fills),
     }
-
-
-def _warnings(values: Mapping[str, Any], result: BacktestResult) -> list[str]:
-    """What a person should know before believing the figures."""
-    found: list[str] = []
-    if not values["trades"]:
-        why = ", ".join(
-            f"{reason.replace('_', ' ')} {count:,} times"
-            for reason, count in result.hold_reasons.most_common(3)
-            if reason
-        )
-        found.append(f"no trade was closed; held back: {why or 'nothing'}")
-    elif values["trades"] < LEAST_TRADES_TO_TRUST:
-        found.append(
-            f"only {values['trades']} trades: too few to tell skill from luck (at least {LEAST_TRADES_TO_TRUST})"
-        )
-    else:
-        found += _too_good(values)
-    if values["open_positions"]:
-        held = ", ".join(f"{name} {quantity:g}" for name, quantity in values["open_positions"].items())
-        found.append(f"still open at the end, valued at the last close: {held}")
-    for change in result.state_changes:
-        if change.after is TradingState.HALTED:
-            found.append(
-                f"trading halted ({change.reason}) at {iso_utc(change.at_ms)} and took no new risk from then on"
-            )
-    return found
-
-
-def _too_good(values: Mapping[str, Any]) -> list[str]:
-    limits = (
-        ("sharpe", GOOD_SHARPE, "a Sharpe ratio of {:.1f}"),
-        ("win_rate", GOOD_WIN_RATE, "a win rate of {:.0%}"),
-        ("profit_factor", GOOD_PROFIT_FACTOR, "a profit factor of {:.1f}"),
-    )
-    return [
-        words.format(values[name])
-        + " is too good to be true: look for predictions that knew the future or were made on training data"
-        for name, limit, words in limits
-        if values[name] is not None and values[name] > limit
-    ]

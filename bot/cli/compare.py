@@ -1,4 +1,7 @@
-"""``bot compare``: several models beside the baselines of their horizons, on the same candles, in one table."""
+"""``bot compare``: forecasts of models beside baselines, or money of variants beside one of them, on the same candles.
+
+With ``--variant`` it compares what is earned (``bot.cli.compare_runs``), else how well is forecast.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.train import CandlesOption, JsonOption, RootOption, default_models_root, moment_ms, read_series
+from bot.cli.backtest import ConfigOption, FundingOption, RulesOption, SetOption, StrategyOption
+from bot.cli.train import (
+    FromOption,
+    JsonOption,
+    RootOption,
+    ToOption,
+    default_models_root,
+    moment_ms,
+    read_series,
+)
 from bot.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +51,29 @@ class Split:
 
 
 def compare(
-    candles: CandlesOption,
+    candles: Annotated[
+        list[str] | None,
+        typer.Option("--candles", metavar="PARQUET", help="Candle file, or SYMBOL=FILE; may be repeated."),
+    ] = None,
+    variant_texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar='"NAME: KEY=VALUE ..."',
+            help="Compare money: a backtest with strategy=, model=, predictions=, seed=, config= or any key of --set; may be "
+            "repeated.",
+        ),
+    ] = None,
+    variants_file: Annotated[
+        Path | None,
+        typer.Option("--variants", metavar="YAML", help="Variants from a file: name, then key: value."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="NAME", help="The variant to hold the others against (default: the first)."
+        ),
+    ] = None,
     recipes: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,18 +104,54 @@ def compare(
         float | None,
         typer.Option("--max-minutes", min=0.01, help="Stop each training after so long."),
     ] = None,
-    strategy: Annotated[
-        str | None,
+    strategy: StrategyOption = None,
+    symbols: Annotated[
+        list[str] | None,
         typer.Option(
-            "--strategy", metavar="NAME", help="name, name:set, or your own package.module:factory."
+            "--symbol", metavar="S", help="Variants: a symbol out of the candle store; may be repeated."
         ),
     ] = None,
+    exchange: Annotated[
+        str | None, typer.Option("--exchange", metavar="ID", help="Variants: whose candles of the store.")
+    ] = None,
+    store_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", metavar="DIR", help="Variants: candle store (default: BOT_STATE_DIR/candles)."
+        ),
+    ] = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions", metavar="PARQUET", help="Variants: predictions of those that name none."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Variants: random predictions of those that name none."),
+    ] = None,
+    settings: SetOption = None,
+    configs: ConfigOption = None,
+    funding: FundingOption = None,
+    rules: RulesOption = None,
+    starting_cash: Annotated[
+        float | None, typer.Option("--start-cash", min=1.0, help="Variants: quote currency.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Variants: processes at a time (default: one a core).")
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Variants: the candles are of a simulated market: say so.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder for models and results; a second start goes on there (default: BOT_STATE_DIR/comparison).",
+            help="Folder for models and results; a second start goes on there (default: BOT_STATE_DIR/comparison); of variants "
+            "for the table and the page (default: none is written).",
         ),
     ] = None,
     write_docs: Annotated[
@@ -100,8 +170,60 @@ def compare(
     A second start with the same --out trains only what is missing. Each model compared is a trial in the ledger of
     --models.
 
+    With --variant compare what is earned: strategies, models and settings, each a backtest on the same candles, by the
+    paired differences of their daily returns. Each variant is a trial too.
+
     Example: bot compare --recipe scalping --recipe forest --candles binance-BTCUSDT-1m-2024.parquet --test-from 2024-07-01
+
+    Example: bot compare --candles binance-BTCUSDT-1m-2024.parquet --variant "default:" --variant "wide: stop_loss=0.01"
     """
+    from bot.cli.compare_money import compare_money, only_model, refuse_given
+
+    of_forecasts = {
+        "--recipe": recipes, "--test-from": test_from, "--set-for": changes, "--max-minutes": max_minutes,
+        "--write-docs": write_docs,
+    }  # fmt: skip
+    of_money = {
+        "--baseline": baseline, "--symbol": symbols, "--exchange": exchange, "--store": store_root, "--from": since,
+        "--to": until, "--predictions": predictions, "--seed": seed, "--set": settings, "--config": configs,
+        "--funding": funding, "--rules": rules, "--start-cash": starting_cash, "--jobs": jobs, "--simulated": simulated,
+    }  # fmt: skip
+    if variant_texts or variants_file is not None:
+        from bot.cli.backtest_input import Wishes
+
+        refuse_given(of_forecasts, "compares forecasts and does not go with --variant")
+        wishes = Wishes(
+            tapes=candles or (),
+            symbols=symbols or (),
+            exchange=exchange or "binanceusdm",
+            store=store_root,
+            since=since,
+            until=until,
+            model=only_model(models),
+            predictions=predictions,
+            seed=seed,
+            models_root=models_root,
+            strategy=strategy,
+            changes=settings or (),
+            configs=configs or (),
+            funding=funding or (),
+            rules=rules,
+            starting_cash=starting_cash,
+        )
+        compare_money(
+            wishes,
+            variant_texts or [],
+            variants_file,
+            baseline,
+            jobs,
+            out,
+            simulated=simulated,
+            as_json=as_json,
+        )
+        return
+    refuse_given(of_money, "belongs to --variant")
+    if not candles:
+        raise UsageError("say which candles: --candles FILE")
     from bot.cli.backtest_input import Wishes, prepare_on
     from bot.cli.compare_models import chosen_recipes, reused_or_trained
     from bot.cli.compare_report import check_marks, markdown, print_comparison, store

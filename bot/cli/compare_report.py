@@ -98,6 +98,16 @@ def print_comparison(document: Mapping[str, Any]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=loose)
 
 
+def print_rows(console: Console, columns: Sequence[str], rows: list[list[str]]) -> None:
+    """A table, narrow on a terminal and wide for a program or a file."""
+    if console.is_terminal:
+        _print_table(console, columns, rows, narrow=True)
+    else:
+        from rich.console import Console as Wide
+
+        _print_table(Wide(width=_FILE_WIDTH), columns, rows)
+
+
 def _print_table(
     console: Console, columns: Sequence[str], rows: list[list[str]], *, narrow: bool = False
 ) -> None:
