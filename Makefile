@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 TAPE   ?=
 SPEED  ?= 60
+ARGS   ?=
 
-.PHONY: chaos run test check bench clean lock format lint types floors setup setup-run
+.PHONY: chaos run test check bench bench-peers clean lock format lint types floors setup setup-run
 
 # ccxt is 100 MB of source: compiled once here, instead of at every start where bytecode can't be written.
 COMPILE = $(BIN)/python -m compileall -q -j 2 $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/ccxt
@@ -39,7 +40,7 @@ run: setup-run
 	$(BIN)/bot demo --speed $(SPEED) $(if $(TAPE),--tape $(TAPE),)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: setup format lint types floors test
 
@@ -49,6 +50,16 @@ chaos: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# What others are measured with lives in an environment of its own: their versions are none of our dependencies.
+PEERS := var/peers
+$(PEERS)/.ready: $(UV) requirements/peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(UV) pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements/peers.lock
+	@touch $(PEERS)/.ready
+
+bench-peers: setup $(PEERS)/.ready
+	$(BIN)/python -m bench.peers $(ARGS)
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -73,4 +84,5 @@ lock: $(UV)
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.lock
 	$(LOCK) pyproject.toml --extra train -c requirements/dev.lock -o requirements/train.lock --no-strip-extras
 	$(LOCK) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
+	$(LOCK) requirements/peers.in -c requirements/dev.lock -o requirements/peers.lock
 	echo "uv" | $(LOCK) - -o requirements/uv.lock

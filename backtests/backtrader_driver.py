@@ -8,14 +8,16 @@ no trade of backtrader's, whose ``pnlcomm`` is therefore ours plus the funding p
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import backtrader as bt
 import numpy as np
 
+from backtests.inputs import Row
 from backtests.session import Session
 from bot.core.market import DAY_MS, MINUTE_MS, Candle, Symbol
 from bot.core.orders import Accepted, Adopted, ExecutionReport, Fill, Funding, OrderIntent, OrderType, Side
@@ -88,35 +90,39 @@ class _ArrayFeed(bt.feed.DataBase):  # type: ignore[misc]  # backtrader ships no
         for name, column in columns.items():
             getattr(self.lines, name).array = array("d", np.ascontiguousarray(column).tobytes())
         self.home()
+        self.arrived = 0
+        self._times: list[float] = columns["datetime"].tolist()
+        self._columns = list(self.lines)
+
+    def advance_peek(self) -> float:
+        """The time of the next bar; backtrader's own looks it up in five calls."""
+        return self._times[self.arrived] if self.arrived < len(self._times) else math.inf
+
+    def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:  # noqa: ARG002
+        """The next bar, without the copy of it that only resampled feeds are asked for."""
+        self.arrived += size
+        for column in self._columns:
+            column.advance(size)
 
 
 class _Bars:
-    """The bars of one feed, read from backtrader's lines as they arrive."""
+    """The bars of one feed as they arrive, as core values."""
 
-    def __init__(self, feed: Any, symbol: Symbol, predictions: Iterator[Prediction | None]) -> None:
+    def __init__(self, feed: _ArrayFeed, symbol: Symbol, rows: Iterator[Row]) -> None:
         self.feed = feed
         self.symbol = symbol
-        self.predictions = predictions
+        self.rows = rows
         self.seen = 0
 
-    def take_new(self) -> Candle | None:
-        """The bar that arrived in this step, if one did."""
-        feed = self.feed
-        if len(feed) == self.seen:
+    def take_new(self) -> Row | None:
+        """The bar that arrived in this step, if one did, with the prediction made on it."""
+        arrived = self.feed.arrived
+        if arrived == self.seen:
             return None
         self.seen += 1
-        if len(feed) != self.seen:
+        if arrived != self.seen:
             raise EngineProtocolError(f"backtrader went over a bar of {self.symbol}")
-        minute = round((feed.datetime[0] - EPOCH_DAY) * _MINUTES_A_DAY)
-        return Candle(
-            self.symbol,
-            minute * MINUTE_MS,
-            feed.open[0],
-            feed.high[0],
-            feed.low[0],
-            feed.close[0],
-            feed.volume[0],
-        )
+        return next(self.rows)
 
 
 class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader ships no types
@@ -140,7 +146,7 @@ class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader shi
         """Take the feeds, in the order in which their symbols are decided."""
         for feed in feeds:
             symbol = feed._name  # noqa: SLF001  # backtrader's public name of a feed
-            self._bars.append(_Bars(feed, symbol, self.session.data.row_predictions(symbol)))
+            self._bars.append(_Bars(feed, symbol, self.session.data.rows(symbol)))
             self._feeds[symbol] = feed
             self._positions[symbol] = bt.Position()
 
@@ -154,11 +160,11 @@ class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader shi
         """Take the new bars of this minute to the matcher and the account."""
         batch, predictions = [], []
         for bars in self._bars:
-            candle = bars.take_new()
-            if candle is None:
+            row = bars.take_new()
+            if row is None:
                 continue
+            candle, prediction = row
             batch.append(candle)
-            prediction = next(bars.predictions)
             if prediction is not None:
                 predictions.append(prediction)
         self.batch, self.batch_predictions = tuple(batch), tuple(predictions)
@@ -258,11 +264,47 @@ class _CoreBroker(bt.broker.BrokerBase):  # type: ignore[misc]  # backtrader shi
 
 
 class _CoreStrategy(bt.Strategy):  # type: ignore[misc]  # backtrader ships no types
-    """Decides through the core on every step, also while a feed has not begun yet."""
+    """Decides through the core on every step, also while a feed has not begun yet.
+
+    A step is backtrader's own, in its order, without what nothing here needs: indicators, observers, and calls to
+    analyzers that have nothing to say to them.
+    """
+
+    def start(self) -> None:
+        """See who wants to hear of what."""
+        self._has_lines = any(map(len, self._lineiterators.values()))
+        self._valuers = [one for one in self.analyzers if _answers(one, "notify_cashvalue", "notify_fund")]
+        self._steppers = [one for one in self.analyzers if _answers(one, "next", "nextstart", "prenext")]
 
     def next(self) -> None:
         """Decide on this minute's bars."""
         self.broker.decide()
+
+    def _oncepost(self, dt: float) -> None:
+        if self._has_lines:
+            super()._oncepost(dt)
+            return
+        self.forward()
+        self.lines.datetime[0] = dt
+        self._notify()
+        # Below zero, every feed has more bars than it must have; that stays so.
+        status = self._minperstatus if self._minperstatus < 0 else self._getminperstatus()
+        self.broker.decide()
+        for analyzer in self._steppers:
+            step = "_next" if status < 0 else "_nextstart" if status == 0 else "_prenext"
+            getattr(analyzer, step)()
+        if self._orderspending or self._tradespending:
+            self.clear()
+
+    def _notify(self, qorders: Sequence[Any] = (), qtrades: Sequence[Any] = ()) -> None:
+        if self._orderspending or self._tradespending or self._has_lines:
+            super()._notify(qorders, qtrades)
+            return
+        broker = self.broker
+        cash, value = broker.getcash(), broker.getvalue()
+        for analyzer in self._valuers:
+            analyzer._notify_cashvalue(cash, value)  # noqa: SLF001  # what backtrader's strategy calls
+            analyzer._notify_fund(cash, value, broker.fundvalue, broker.fundshares)  # noqa: SLF001
 
     def clear(self) -> None:
         """Drop the orders that were delivered in this step: backtrader would keep every one to the end."""
@@ -276,3 +318,9 @@ class _CoreStrategy(bt.Strategy):  # type: ignore[misc]  # backtrader ships no t
     def nextstart(self) -> None:
         """The same on the first step with all feeds."""
         self.broker.decide()
+
+
+def _answers(analyzer: Any, *names: str) -> bool:
+    """Whether an analyzer, or one inside it, does more than backtrader's base class on one of these calls."""
+    own = any(getattr(type(analyzer), name) is not getattr(bt.Analyzer, name) for name in names)
+    return own or any(_answers(child, *names) for child in analyzer._children)  # noqa: SLF001

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from backtests.turns import EngineTurn
 from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Candle, Symbol
 from bot.core.matching import FundingRates
@@ -45,6 +46,7 @@ class PredictionColumns:
         raw: The model's own output, likewise.
         uncertainty: Standard deviation of the expected return, likewise.
         volatility: Expected standard deviation of the return over the horizon, likewise.
+        models: Who made each one, where several did: ids as objects; None where ``model_id`` made them all.
     """
 
     ts: npt.NDArray[np.int64]
@@ -55,10 +57,25 @@ class PredictionColumns:
     raw: Floats | None = None
     uncertainty: Floats | None = None
     volatility: Floats | None = None
+    models: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         """How many predictions."""
         return len(self.ts)
+
+    def value(self, symbol: Symbol, row: int) -> Prediction:
+        """One of them as a core value."""
+        return Prediction(
+            symbol,
+            self.ts.item(row) + MINUTE_MS,
+            self.model_id if self.models is None else self.models.item(row),
+            self.horizon_minutes,
+            self.expected_return.item(row),
+            _one(self.probability_up, row),
+            _one(self.uncertainty, row),
+            _one(self.raw, row),
+            _one(self.volatility, row),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class BacktestInput:
         config: Rules, costs, limits, money; ``config.instruments`` names the symbols that ``candles`` holds.
         make_strategy: Makes the strategy of one symbol.
         funding: Which funding rate is paid when; None takes the constant of the costs.
+        turns: What the engine is told between two minutes, in order of time.
 
     Raises:
         DataError: The symbols of the candles are not those of the instruments, or one has no candles.
@@ -81,6 +99,7 @@ class BacktestInput:
     config: EngineConfig
     make_strategy: Callable[[Symbol], Strategy]
     funding: FundingRates | None = field(default=None)
+    turns: tuple[EngineTurn, ...] = ()
 
     def __post_init__(self) -> None:
         if set(self.candles) != set(self.config.instruments):
@@ -108,7 +127,7 @@ class BacktestInput:
         predictions = self.row_predictions(symbol)
         for start in range(0, len(arrays), CHUNK_ROWS):
             yield from zip(
-                _candles(symbol, arrays.rows(start, start + CHUNK_ROWS)), predictions, strict=False
+                candle_values(symbol, arrays.rows(start, start + CHUNK_ROWS)), predictions, strict=False
             )
 
     def row_predictions(self, symbol: Symbol) -> Iterator[Prediction | None]:
@@ -116,7 +135,11 @@ class BacktestInput:
         ts = self.candles[symbol].ts
         columns = self.predictions.get(symbol)
         for start in range(0, len(ts), CHUNK_ROWS):
-            yield from _predictions(symbol, ts[start : start + CHUNK_ROWS], columns)
+            part = ts[start : start + CHUNK_ROWS]
+            if columns is None:
+                yield from repeat(None, len(part))
+            else:
+                yield from prediction_values(symbol, columns, prediction_rows(columns, part))
 
 
 def minute_batches(data: BacktestInput) -> Iterator[MinuteBatch]:
@@ -153,37 +176,45 @@ def rounded(values: npt.ArrayLike) -> Floats:
     return made.astype(np.float64, copy=False)
 
 
-def _candles(symbol: Symbol, part: CandleArrays) -> list[Candle]:
+def candle_values(symbol: Symbol, part: CandleArrays) -> list[Candle]:
+    """Candles as core values."""
     columns = (part.ts, part.open, part.high, part.low, part.close, part.volume)
-    return list(
-        map(Candle._make, zip(repeat(symbol), *(column.tolist() for column in columns), strict=False))
-    )
+    # What ``Candle._make`` does, without a Python call for each.
+    rows = zip(repeat(symbol), *(column.tolist() for column in columns), strict=False)
+    return list(map(tuple.__new__, repeat(Candle), rows))
 
 
-def _predictions(
-    symbol: Symbol, ts: npt.NDArray[np.int64], columns: PredictionColumns | None
+def prediction_rows(columns: PredictionColumns, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Which prediction was made on each of these candles, -1 where none was."""
+    if not len(columns):
+        return np.full(len(ts), -1)
+    found = np.minimum(np.searchsorted(columns.ts, ts), len(columns) - 1)
+    return np.where(columns.ts[found] == ts, found, -1)
+
+
+def prediction_values(
+    symbol: Symbol, columns: PredictionColumns, rows: npt.NDArray[np.intp]
 ) -> list[Prediction | None]:
-    """The prediction made on each of these candles, None where there is none."""
-    made: list[Prediction | None] = [None] * len(ts)
-    if columns is None:
-        return made
-    first, last = np.searchsorted(columns.ts, [ts[0], ts[-1] + 1])
-    known = columns.ts[first:last]
-    places = np.searchsorted(ts, known)
-    matches = ts[np.minimum(places, len(ts) - 1)] == known
-    chosen = np.flatnonzero(matches) + first
-    for place, prediction in zip(places[matches].tolist(), _made(symbol, columns, chosen), strict=True):
+    """Predictions as core values by their row, None for -1."""
+    known = rows >= 0
+    if known.all():
+        return list(_made(symbol, columns, rows))
+    made: list[Prediction | None] = [None] * len(rows)
+    for place, prediction in zip(
+        np.flatnonzero(known).tolist(), _made(symbol, columns, rows[known]), strict=True
+    ):
         made[place] = prediction
     return made
 
 
 def _made(symbol: Symbol, columns: PredictionColumns, chosen: npt.NDArray[np.intp]) -> Iterator[Prediction]:
     return map(
-        Prediction._make,
+        tuple.__new__,
+        repeat(Prediction),
         zip(
             repeat(symbol),
             (columns.ts[chosen] + MINUTE_MS).tolist(),
-            repeat(columns.model_id),
+            repeat(columns.model_id) if columns.models is None else columns.models[chosen].tolist(),
             repeat(columns.horizon_minutes),
             columns.expected_return[chosen].tolist(),
             _optional(columns.probability_up, chosen),
@@ -204,3 +235,11 @@ def _optional(column: Floats | None, chosen: npt.NDArray[np.intp]) -> Any:
     if np.isnan(values).any():
         return [None if value != value else value for value in listed]  # noqa: PLR0124  # NaN is not itself
     return listed
+
+
+def _one(column: Floats | None, row: int) -> float | None:
+    """A value of a column, None for NaN."""
+    if column is None:
+        return None
+    value: float = column.item(row)
+    return None if value != value else value  # noqa: PLR0124  # NaN is not itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,11 @@ _COLUMNS = ("ts", "expected_return", *_FURTHER, "symbol")
 
 @dataclass(frozen=True, slots=True)
 class MatchedPredictions:
-    """Predictions by symbol, and in words what did not fit."""
+    """Predictions by symbol, in words what did not fit, and whether the file told how far ahead it looks."""
 
     columns: dict[Symbol, PredictionColumns]
     warnings: tuple[str, ...]
+    told_horizon: bool = True
 
 
 def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> MatchedPredictions:
@@ -65,14 +67,15 @@ def read_predictions(path: Path, candles: Mapping[Symbol, CandleArrays]) -> Matc
     for symbol, rows in _rows_by_symbol(path, table, tuple(candles)).items():
         order = rows[np.argsort(ts[rows], kind="stable")]
         _refuse_doubles(path, symbol, ts[order], order)
+        known: dict[str, Any] = {name: rounded(values[order]) for name, values in further.items()}
         columns[symbol] = PredictionColumns(
             ts=ts[order],
             expected_return=rounded(expected[order]),
             model_id=model_id,
             horizon_minutes=horizon,
-            **{name: rounded(values[order]) for name, values in further.items()},
+            **known,
         )
-    return MatchedPredictions(columns, _match(path, columns, candles))
+    return MatchedPredictions(columns, _match(path, columns, candles), b"horizon_minutes" in about)
 
 
 def _read_table(path: Path) -> pa.Table:
@@ -99,7 +102,9 @@ def _horizon(path: Path, told: bytes | None) -> int:
     try:
         horizon = int(told)
     except ValueError as error:
-        raise DataError(f"{path}: its metadata horizon_minutes is {told!r}, and must be a number") from error
+        raise DataError(
+            f"{path}: its metadata horizon_minutes is {told.decode(errors='replace')!r}, and must be a number"
+        ) from error
     if horizon < 1:
         raise DataError(f"{path}: its metadata horizon_minutes is {horizon}, and must be positive")
     return horizon

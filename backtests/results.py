@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bot.core.account import Account
 from bot.core.decision import Decision
+from bot.core.market import MINUTE_MS
 from bot.core.orders import ExecutionReport, Fill, Funding
 from bot.core.position import Trade
 from bot.core.risk import StateChange
@@ -58,6 +59,15 @@ class EquityRecorder:
         self._equity.append(equity)
         self._cash.append(cash)
         self._exposure.append(exposure)
+
+    def add_all(self, first: int, equities: Sequence[float], cash: float, exposures: Sequence[float]) -> None:
+        """Some minutes in a row, the first of which closes at ``first``, with the same cash."""
+        count = len(equities)
+        closes = np.arange(first, first + count * MINUTE_MS, MINUTE_MS, dtype=np.int64)
+        self._ts.frombytes(closes.tobytes())
+        self._equity.extend(equities)
+        self._cash.extend(array("d", [cash]) * count)
+        self._exposure.extend(exposures)
 
     def curve(self) -> EquityCurve:
         """All minutes so far."""

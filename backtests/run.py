@@ -13,8 +13,9 @@ from backtests.results import BacktestResult, Sink
 from backtests.session import Exchange, Session
 from bot.errors import ConfigError
 
-ENGINES = ("backtrader", "fast")
-"""The drivers that a backtest can be run with; both give the same trades to the last digit."""
+ENGINES = ("backtrader", "fast", "kernel")
+"""The drivers that a backtest can be run with; all give the same trades to the last digit. The compiled kernel does not do
+everything (``backtests/kernel_scope.py``)."""
 
 
 def run_backtest(
@@ -37,10 +38,12 @@ def run_backtest(
         matcher: The exchange, where it is not the one of the input's rules.
 
     Raises:
-        ConfigError: No such engine.
+        ConfigError: No such engine, or one that can't run this.
     """
     if engine not in ENGINES:
         raise ConfigError(f"there is no engine {engine!r}: use {' or '.join(ENGINES)}")
+    if engine == "kernel":
+        return _kernel_run(matcher)(data, sink=sink, monotonic_ns=monotonic_ns, progress=progress)
     drive = fast_driver.drive if engine == "fast" else _backtrader_drive()
     with cycle_collector_off():
         session = Session(data, sink=sink, monotonic_ns=monotonic_ns, progress=progress, matcher=matcher)
@@ -52,6 +55,17 @@ def _backtrader_drive() -> Callable[[Session], dict[str, Any] | None]:
     from backtests import backtrader_driver  # late: the fast engine shall not pay for its import
 
     return backtrader_driver.drive
+
+
+def _kernel_run(matcher: Exchange | None) -> Callable[..., BacktestResult]:
+    if matcher is not None:
+        raise ConfigError("the compiled kernel fills orders by itself: it can't trade at another exchange")
+    from backtests.kernel_scope import check_numba  # late: numba may be absent, and takes a second to import
+
+    check_numba()
+    from backtests.kernel_driver import run_kernel
+
+    return run_kernel
 
 
 @contextmanager

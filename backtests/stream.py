@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import zip_longest
+from functools import lru_cache
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +21,13 @@ from backtests.results import MinuteOutcome
 from bot.core.decision import Decision, decision_to_json
 from bot.core.market import MINUTE_MS
 from bot.core.orders import ExecutionReport, Fill, Funding
+from bot.core.prediction import Prediction
 
 _END = object()
+_NOTHING: tuple[()] = ()
+_LINES_AT_ONCE = 1024
+_MINUTES_A_DAY = 24 * 60
+_MINUTE_WORDS = tuple(f"{minute // 60:02d}:{minute % 60:02d}Z" for minute in range(_MINUTES_A_DAY))
 
 
 def report_line(report: ExecutionReport) -> bytes | None:
@@ -60,8 +66,27 @@ def report_line(report: ExecutionReport) -> bytes | None:
 
 
 def decision_line(decision: Decision) -> bytes:
-    """The line of a decision."""
-    return _line({"event": "decision", **decision_to_json(decision)})
+    """The line of a decision.
+
+    A year has half a million of them, nearly all without an order: those are written with their keys in order already,
+    which is several times quicker and the same to the byte (a test says so).
+    """
+    symbol, closed_at_ms, prediction, signal, approved, refused, hold_reason, cancel = decision
+    if approved or refused or cancel or (signal is not None and signal.protection is not None):
+        return _line({"event": "decision", **decision_to_json(decision)})
+    return orjson.dumps(
+        {
+            "approved": _NOTHING,
+            "closed_at_ms": closed_at_ms,
+            "decision_id": f"{symbol}@{_minute_words(closed_at_ms)}",
+            "event": "decision",
+            "hold_reason": hold_reason,
+            "prediction": None if prediction is None else _prediction_row(prediction),
+            "refused": _NOTHING,
+            "signal": None if signal is None else (signal.direction.value, signal.strength, signal.reason),
+            "symbol": symbol,
+        }
+    )
 
 
 def stored_decision_line(row: dict[str, Any]) -> bytes:
@@ -112,17 +137,17 @@ class StreamWriter:
 
     def __call__(self, outcomes: Sequence[MinuteOutcome]) -> None:
         """Take the outcomes of some minutes."""
-        for reports, decisions in outcomes:
-            self.add(outcome_lines(reports, decisions))
+        self.add(line for reports, decisions in outcomes for line in outcome_lines(reports, decisions))
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Take lines without line ends."""
-        for line in lines:
-            ended = line + b"\n"
-            self._hash.update(ended)
-            self._line_count += 1
+        left = iter(lines)
+        while told := list(islice(left, _LINES_AT_ONCE)):
+            block = b"\n".join(told) + b"\n"
+            self._hash.update(block)
+            self._line_count += len(told)
             if self._file is not None:
-                self._file.write(ended)
+                self._file.write(block)
 
     def digest(self) -> StreamDigest:
         """Of all lines so far."""
@@ -188,6 +213,43 @@ def _event_words(line: bytes) -> str:
 
 def _value(value: Any) -> str:
     return "absent" if value is _END else orjson.dumps(value).decode()
+
+
+def _prediction_row(prediction: Prediction) -> dict[str, Any]:
+    """A forecast, its keys in order."""
+    (
+        symbol,
+        closed_at_ms,
+        model_id,
+        horizon_minutes,
+        expected,
+        probability_up,
+        uncertainty,
+        raw,
+        volatility,
+    ) = prediction
+    return {
+        "closed_at_ms": closed_at_ms,
+        "expected_return": expected,
+        "horizon_minutes": horizon_minutes,
+        "model_id": model_id,
+        "probability_up": probability_up,
+        "raw": raw,
+        "symbol": symbol,
+        "uncertainty": uncertainty,
+        "volatility": volatility,
+    }
+
+
+def _minute_words(at_ms: int) -> str:
+    """A time as a decision's id spells it."""
+    day, minute = divmod(at_ms // MINUTE_MS, _MINUTES_A_DAY)
+    return _day_words(day) + _MINUTE_WORDS[minute]
+
+
+@lru_cache(maxsize=64)
+def _day_words(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * _MINUTES_A_DAY * MINUTE_MS / 1000, UTC):%Y-%m-%dT}"
 
 
 def _line(event: dict[str, Any]) -> bytes:

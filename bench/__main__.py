@@ -32,6 +32,8 @@ BENCHES = {
     "inference": "bench.inference",
     "features": "bench.features",
     "engines": "bench.engines",
+    "whole_backtest": "bench.whole_backtest",
+    "kernel": "bench.kernel",
     "training": "bench.training",
     "time_to_loss": "bench.time_to_loss",
     "journal": "bench.journal",

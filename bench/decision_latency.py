@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ SPEED = 600.0
 
 WARM_UP_BATCHES = 10
 
+ENOUGH_CANDLES = 500
+"""In so many the bench's model does trade; when it has not, the figures are of a daemon that only looks on."""
+
+FILLED = "order.filled"
 
 AFTER_THE_HOUR = 15
 """Minutes from each full hour on that are told apart. In the minute that opens on the hour the daemon asks the
@@ -78,10 +83,22 @@ def watch(
     if not seen["batches"]:
         raise BenchError("the daemon decided no minute on the stream's candles alone")
     seen["symbols"] = symbol_count
-    seen["note"] = f"{order_count(said)} orders, speed {speed:g}"
+    orders, reasons = activity(said)
+    if not orders and symbol_count * batch_count >= ENOUGH_CANDLES:
+        raise BenchError(
+            f"the daemon sent no order in {batch_count} minutes, so trading was not measured: {reasons}"
+        )
+    seen["note"] = f"{orders} orders, speed {speed:g}"
     return seen
 
 
-def order_count(said: Path) -> int:
-    """Orders that were filled, by the daemon's log."""
-    return said.read_text(errors="replace").count('"event":"order.filled"')
+def activity(said: Path) -> tuple[int, dict[str, int]]:
+    """Orders that were filled, and the commonest reasons why none was sent, by the daemon's log."""
+    events = Counter[str]()
+    for line in said.read_text(errors="replace").splitlines():
+        if '"event":"order.filled"' in line:
+            events[FILLED] += 1
+        elif '"event":"decision.made"' in line:
+            events[str(json.loads(line)["reason"])] += 1
+    orders = events.pop(FILLED, 0)
+    return orders, dict(events.most_common(3))

@@ -126,3 +126,21 @@ def test_memory_does_not_grow_with_the_stream():
         return used
 
     assert peak(50_000) < peak(5_000) + 10_000
+
+
+def test_the_quick_line_of_a_decision_is_the_plain_one():
+    """Every decision, with orders and without, is written to the byte as canonical JSON of all that it holds."""
+    decisions: list[Decision] = []
+    data = random_input(7, symbols=PERPETUALS[:2], count=900, stop_volatility=1.0)
+    run_backtest(data, sink=lambda part: decisions.extend(d for o in part for d in o[1]))
+    odd = decisions[-1]._replace(prediction=None, signal=None, approved=(), refused=(), hold_reason=None)
+    decisions += [
+        odd,
+        odd._replace(closed_at_ms=1),
+        odd._replace(symbol="Ä/<\u2028", closed_at_ms=86_399_999),
+    ]
+    assert any(decision.approved for decision in decisions)
+    assert any(decision.prediction and decision.prediction.volatility is None for decision in decisions)
+    for decision in decisions:
+        row = {"event": "decision", **decision_to_json(decision)}
+        assert decision_line(decision) == orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
