@@ -19,9 +19,9 @@ class TrainingProgress:
 
     Attributes:
         phase: ``features``, ``resumed`` (``epoch`` epochs of an earlier run were found), ``epoch_started``,
-            ``batch``, ``epoch_ended``, ``trees`` (of a forest), ``export``, ``evaluation``.
+            ``batch``, ``epoch_ended``, ``trees`` (of a forest), ``seeds`` (learnt elsewhere), ``export``, ``evaluation``.
         epoch: Of ``epochs``, from 1; 0 before the first. Early stopping may end before the last.
-        batch: Of ``batches`` in the epoch, from 1; of a forest, of its trees.
+        batch: Of ``batches`` in the epoch, from 1; of a forest, of its trees; of several seeds, how many have ended.
         loss: Running training loss of the epoch.
         validation_loss: On the early-stop slice; only at an epoch's end.
         windows_per_second: Speed of training so far.

@@ -108,6 +108,43 @@ class StateFile:
             self.path.unlink(missing_ok=True)
 
 
+class KeptFile:
+    """Bytes on the disk that belong to an unfinished run.
+
+    Attributes:
+        path: Where they are, whether or not they exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> bytes | None:
+        """What was written; None where nothing was."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return None
+
+    def write(self, content: bytes) -> None:
+        """Put them there in one step.
+
+        Raises:
+            StorageError: The disk refused; what was there is as it was.
+        """
+        with disk(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self.path, content)
+
+    def remove(self) -> None:
+        """Forget them.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        with disk(self.path):
+            self.path.unlink(missing_ok=True)
+
+
 class UnfinishedFits:
     """The states of one training run's fits: one a network and seed.
 
@@ -121,12 +158,21 @@ class UnfinishedFits:
         self._folder = root / FOLDER_NAME
         self._anew = anew
         self._origin = "\n".join(origin)
-        self._used: list[StateFile] = []
+        self._used: list[StateFile | KeptFile] = []
 
     def file(self, recipe_digest: str) -> StateFile:
         """The state of the fit by one recipe, its seed included."""
         key = sha256(f"{self._origin}\n{recipe_digest}".encode())
         found = StateFile(self._folder / f"{key[:32]}.npz")
+        if self._anew:
+            found.remove()
+        self._used.append(found)
+        return found
+
+    def kept(self, recipe_digest: str) -> KeptFile:
+        """What a whole fit by one recipe left, its seed included, while others are still to be done."""
+        key = sha256(f"{self._origin}\n{recipe_digest}\nwhole".encode())
+        found = KeptFile(self._folder / f"{key[:32]}.npz")
         if self._anew:
             found.remove()
         self._used.append(found)

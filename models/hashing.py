@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -37,8 +38,9 @@ def data_digest(series: Mapping[str, CandleArrays]) -> str:
     return digest.hexdigest()
 
 
+@cache
 def code_digest() -> str:
-    """Hex digest of the Python sources of the ``models`` package."""
+    """Hex digest of the Python sources of the ``models`` package, as they were when it was first asked for."""
     digest = hashlib.sha256()
     root = resources.files("models")
     for folder in (root, root / "architectures"):

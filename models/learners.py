@@ -6,9 +6,9 @@ All end as one ONNX graph from scaled windows to output columns, compared with w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,7 @@ class Lesson:
         deadline: On that clock.
         tell: Told of progress.
         unfinished: Where fits keep their states, to be gone on from; None keeps none.
+        elsewhere: Learns seeds in other processes; None learns one after the other in this one.
     """
 
     data: Dataset
@@ -86,6 +87,11 @@ class Lesson:
     deadline: float
     tell: OnProgress
     unfinished: UnfinishedFits | None = None
+    elsewhere: SeedLearner | None = None
+
+
+SeedLearner: TypeAlias = Callable[[Mapping[int, Recipe], Lesson, Callable[[int, Learned], None]], None]
+"""Learns the recipes, one a seed, and tells of each as it ends; an interrupt ends it with KeyboardInterrupt."""
 
 
 def learn(recipe: Recipe, lesson: Lesson) -> Learned:
@@ -97,45 +103,65 @@ def learn(recipe: Recipe, lesson: Lesson) -> Learned:
             there was anything to keep.
     """
     count = recipe.training.seeds
-    learned = _learn_once(recipe, lesson) if count == 1 else _learn_seeds(recipe, lesson, count)
+    learned = learn_once(recipe, lesson) if count == 1 else _learn_seeds(recipe, lesson, count)
     if isinstance(recipe.architecture, EnsembleSection):
         learned.combination = _combination(recipe, recipe.architecture, learned.graph, lesson)
     return learned
 
 
 def _learn_seeds(recipe: Recipe, lesson: Lesson, count: int) -> Learned:
-    """Learn with each seed in an equal share of the time, and average; an interrupt keeps the seeds so far."""
-    first, began = recipe.training.seed, lesson.seconds()
-    learned: dict[int, Learned] = {}
-    for place, seed in enumerate(range(first, first + count), start=1):
-        training = recipe.training.model_copy(update={"seed": seed, "seeds": 1})
-        share = replace(
-            lesson,
-            deadline=began + (lesson.deadline - began) * place / count,
-            tell=for_part(lesson.tell, f"seed {seed}"),
+    """Learn with each seed, and average; an interrupt keeps the seeds so far."""
+    recipes = {
+        seed: recipe.model_copy(
+            update={"training": recipe.training.model_copy(update={"seed": seed, "seeds": 1})}
         )
-        learned[seed] = _learn_once(recipe.model_copy(update={"training": training}), share)
-        if learned[seed].interrupted:
-            break
+        for seed in range(recipe.training.seed, recipe.training.seed + count)
+    }
+    found: dict[int, Learned] = {}
+    interrupted = False
+    try:
+        (lesson.elsewhere or _one_by_one)(recipes, lesson, found.__setitem__)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        interrupted = True
+    learned = dict(sorted(found.items()))
+    first = min(learned)
     files = {
         name if seed == first else f"{name.removesuffix('.keras')}-seed{seed}.keras": content
         for seed, one in learned.items()
         for name, content in one.keras_files.items()
     }
+    interrupted = interrupted or any(one.interrupted for one in learned.values())
     return Learned(
         graph=mean_of([one.graph for one in learned.values()]),
         difference=max(one.difference for one in learned.values()),
         history=learned[first].history
         | {"seeds": {str(seed): one.history for seed, one in learned.items() if seed != first}}
-        | ({"stopped_because": "interrupted"} if learned[seed].interrupted else {}),
+        | ({"stopped_because": "interrupted"} if interrupted else {}),
         keras_files=files,
         outputs=learned[first].outputs,
         by_seed={seed: one.graph for seed, one in learned.items()},
     )
 
 
-def _learn_once(recipe: Recipe, lesson: Lesson) -> Learned:
-    """Learn with one seed."""
+def _one_by_one(recipes: Mapping[int, Recipe], lesson: Lesson, keep: Callable[[int, Learned], None]) -> None:
+    """Each seed in an equal share of the time, until all are learnt or one is interrupted."""
+    began = lesson.seconds()
+    for place, (seed, recipe) in enumerate(recipes.items(), start=1):
+        share = replace(
+            lesson,
+            deadline=began + (lesson.deadline - began) * place / len(recipes),
+            tell=for_part(lesson.tell, f"seed {seed}"),
+        )
+        one = learn_once(recipe, share)
+        keep(seed, one)
+        if one.interrupted:
+            return
+
+
+def learn_once(recipe: Recipe, lesson: Lesson) -> Learned:
+    """Learn with one seed; the errors are those of ``learn``."""
     if isinstance(recipe.architecture, EnsembleSection):
         return _learn_ensemble(recipe, recipe.architecture, lesson)
     if isinstance(recipe.architecture, ForestSection):
@@ -227,7 +253,7 @@ def _learn_member(recipe: Recipe, member: MemberSection, lesson: Lesson) -> Lear
     if isinstance(architecture, BaseRateSection):
         score = base_rate_score(baselines.base_rate)
         return Learned(constant_graph(score, recipe.window, width), 0.0, {})
-    return _learn_once(recipe.model_copy(update={"architecture": architecture}), lesson)
+    return learn_once(recipe.model_copy(update={"architecture": architecture}), lesson)
 
 
 def _calibrated(recipe: Recipe, section: EnsembleSection, graph: bytes, lesson: Lesson) -> tuple[Member, ...]:

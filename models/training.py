@@ -31,7 +31,7 @@ from models.forecast_trades import TradingCosts
 from models.forecaster import Forecaster, check_graph, open_session
 from models.hashing import canonical_json, code_digest, data_digest, sha256
 from models.history_plot import history_png
-from models.learners import Learned, Lesson, learn
+from models.learners import Learned, Lesson, SeedLearner, learn
 from models.model_card import FILE_NAME as CARD_FILE
 from models.model_card import model_card
 from models.passport import ModelPassport
@@ -89,6 +89,7 @@ def train(
     resume: bool = True,
     costs: TradingCosts | None = None,
     on_progress: OnProgress | None = None,
+    elsewhere: SeedLearner | None = None,
 ) -> TrainedModel:
     """Train a model and store it under ``out_root``.
 
@@ -106,6 +107,7 @@ def train(
         resume: Go on where the same run was interrupted; else such a run is forgotten.
         costs: Of a round trip, for the report; None counts none.
         on_progress: Told of every phase, epoch and batch.
+        elsewhere: Learns the seeds, where there are several, in other processes.
 
     Raises:
         ConfigError: A library that only training needs is not installed.
@@ -123,9 +125,9 @@ def train(
     data = prepare(recipe, series)
     baselines = fit_baselines(data)
     hashes = {"data": data_digest(series), "code": code_digest()}
-    unfinished = UnfinishedFits(out_root, [*hashes.values(), str(_versions())], anew=not resume)
+    unfinished = UnfinishedFits(out_root, [*hashes.values(), str(library_versions())], anew=not resume)
     deadline = began + recipe.training.max_minutes * 60.0
-    learned = learn(recipe, Lesson(data, baselines, seconds, deadline, tell, unfinished))
+    learned = learn(recipe, Lesson(data, baselines, seconds, deadline, tell, unfinished, elsewhere))
     tell(TrainingProgress("evaluation", 0, recipe.training.max_epochs))
     graph = learned.graph
     name = model_id or make_model_id(recipe.name, created_at_ms, sha256(graph + recipe.digest().encode()))
@@ -272,11 +274,11 @@ def _passport(
         ranges=data.slices.as_dict(),
         seed=recipe.training.seed,
         hashes={**hashes, "config": recipe.digest(), "scaler": data.scaler.digest()},
-        versions=_versions(),
+        versions=library_versions(),
     )
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of the installed libraries that a model depends on, and Keras' backend where it is chosen."""
     installed = {}
     if backend := os.environ.get("KERAS_BACKEND"):

@@ -134,15 +134,22 @@ def random_predictions(seed: int, candles: Sequence[Candle]) -> StoredPredictor:
 class Daemon:
     """One life of the daemon over a state folder."""
 
-    def __init__(self, folder: Path, candles: Sequence[Candle], predictor: Predictor, *, now_ms: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        candles: Sequence[Candle],
+        predictor: Predictor,
+        *,
+        now_ms: int,
+        costs: Costs | None = None,
+    ) -> None:
         self.feed = ListFeed(candles, now_ms=now_ms)
         self.journal = SqliteJournal(folder / "journal.sqlite")
         instruments = {symbol: instrument(symbol) for symbol in self.feed.symbols}
-        costs = Costs()
-        self.engine = TradingEngine(
-            EngineConfig("run", instruments, costs), strategy_factory("lstm_scalping:aggressive")
-        )
-        self.broker = PaperBroker(costs, instruments, FundingRates(costs.funding_rate))
+        costs = costs or Costs()
+        config = EngineConfig("run", instruments, costs)
+        self.engine = TradingEngine(config, strategy_factory("lstm_scalping:aggressive"))
+        self.broker = PaperBroker(costs, instruments, FundingRates(costs.funding_rate), config.starting_cash)
         self.predictor = predictor
         self.log = Silent()
         self.clock = MarketClock(now_ms)

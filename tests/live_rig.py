@@ -142,7 +142,12 @@ def start(
         plan = state / "faults.yaml"
         plan.write_text(json.dumps({"seed": 1, "faults": list(faults)}))  # JSON is YAML
         words += ["--sim-faults", str(plan)]
-    chosen = {"logs.level": "info", "control.enabled": "false", **settings}
+    chosen = {
+        "logs.level": "info",
+        "control.enabled": "false",
+        "shadow_replay.enabled": "false",  # a tape goes over midnight
+        **settings,
+    }
     for name, value in chosen.items():
         words += ["--set", f"{name}={value}"]
     variables = {

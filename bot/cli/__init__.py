@@ -48,11 +48,18 @@ COMMANDS: Final = {
     "flatten": CommandEntry("bot.cli.control", "flatten", "Tell it to close every position now."),
     "healthcheck": CommandEntry("bot.cli.control", "healthcheck", "Does a running bot get on?"),
     "notify": CommandEntry("bot.cli.notify", "app", "Send a test message to whom the bot tells."),
+    "report": CommandEntry("bot.cli.report", "report", "A run with the pages of a backtest, and against it."),
+    "shadow-replay": CommandEntry(
+        "bot.cli.shadow_replay", "shadow_replay", "Decide a recorded day again and compare."
+    ),
     "backtest": CommandEntry("bot.cli.backtest", "backtest", "Run the strategy over stored candles."),
     "verify-parity": CommandEntry(
         "bot.cli.verify_parity", "verify_parity", "Prove that every driver decides the same on a tape."
     ),
     "compare": CommandEntry("bot.cli.compare", "compare", "Models beside baselines on the same candles."),
+    "sweep": CommandEntry(
+        "bot.cli.sweep", "sweep", "Many parameters: chosen in sample, scored out of sample."
+    ),
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
     "retrain": CommandEntry("bot.cli.retrain", "retrain", "Train a new model and let the gate judge it."),
     "evaluate": CommandEntry("bot.cli.train", "evaluate", "Measure a model's forecasts beside baselines."),
@@ -168,7 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _invoke(words: list[str]) -> int:
     """Run the command; a result that is no exit code of typer's is success."""
     command = typer.main.get_command(app)
-    result = command.main(args=words, prog_name=PROGRAM, standalone_mode=False)
+    # A command that writes down how it was called finds the words in its context.
+    result = command.main(args=words, prog_name=PROGRAM, standalone_mode=False, obj=tuple(words))
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 

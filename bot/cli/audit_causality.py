@@ -143,15 +143,15 @@ class _Subjects:
         from bot.audits.causality_trading import CandlePath
         from models.features import FEATURE_SETS
         from models.recipe import recipe_names
-        from strategies import PARAMETER_SETS
+        from strategies.factory import built_in_sets
 
         self.found += [CandlePath(flagged=True), CandlePath(flagged=False)]
         self.found += [FeaturePipeline(features) for _, features in sorted(FEATURE_SETS.items())]
         for name in recipe_names():
             self._recipe(name)
         self._fit("forest")
-        for name in PARAMETER_SETS:
-            self._strategy(f"lstm_scalping:{name}")
+        for name in built_in_sets():
+            self._strategy(name)
 
     def _recipe(self, name: str) -> None:
         from bot.audits.causality_models import RecipePipeline

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from bot.cli import backtest_walk_options as walk
 from bot.cli.backtest_input import Wishes, prepare
+from bot.cli.backtest_walk import prepare_walk, print_walk
+from bot.cli.out_folder import refuse_unwritable
+from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from backtests.results import BacktestResult
@@ -32,15 +36,20 @@ ModelsOption = Annotated[
     typer.Option("--models", metavar="DIR", help="Folder of models (default: BOT_STATE_DIR/models)."),
 ]
 StrategyOption = Annotated[
-    str | None,
-    typer.Option("--strategy", metavar="NAME", help="name, name:set, or your own package.module:factory."),
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME[@SYMBOL]",
+        help="name, name:set, or your own package.module:factory; @SYMBOL for that symbol alone; may be repeated.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="A parameter of the strategy (threshold=0.001), or costs.*, risk.*, sizing.*.",
+        help="A parameter of the strategy (threshold=0.001, for one symbol threshold@ETH/USDT:USDT=0.001), or costs.*, "
+        "risk.*, sizing.*.",
     ),
 ]
 ConfigOption = Annotated[
@@ -58,6 +67,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def backtest(
+    context: typer.Context,
     candles: Annotated[
         list[str] | None,
         typer.Option("--candles", metavar="PARQUET", help="Candle file, or SYMBOL=FILE; may be repeated."),
@@ -85,7 +95,8 @@ def backtest(
     changes: SetOption = None,
     configs: ConfigOption = None,
     engine: Annotated[
-        Literal["backtrader", "fast"], typer.Option("--engine", help="Both make the same trades.")
+        Literal["backtrader", "fast", "kernel"],
+        typer.Option("--engine", help="All make the same trades; kernel is compiled, for lstm_scalping."),
     ] = "backtrader",
     funding: FundingOption = None,
     rules: RulesOption = None,
@@ -96,33 +107,54 @@ def backtest(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="The candles are of a simulated market: say so in the report.")
     ] = False,
+    tearsheet: Annotated[
+        bool, typer.Option("--tearsheet", help="Also write tearsheet.html by quantstats; needs --out.")
+    ] = False,
+    walk_forward: walk.WalkOption = False,
+    recipe: walk.RecipeOption = None,
+    weeks: walk.WeeksOption = None,
+    train_days: walk.TrainDaysOption = None,
+    max_minutes: walk.MaxMinutesOption = None,
+    fit_minutes: walk.FitMinutesOption = None,
+    schedule: walk.ScheduleOption = None,
+    gate: walk.GateOption = None,
+    cache: walk.CacheOption = None,
+    jobs: walk.JobsOption = None,
+    ray: walk.RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the strategy over stored candles, through the very core that trades.
 
     Example: bot backtest --candles binance-BTCUSDT-1m-2024.parquet --model latest --set threshold=0.001 --out report
     """
-    prepared = prepare(
-        Wishes(
-            tapes=candles or (),
-            symbols=symbols or (),
-            exchange=exchange,
-            store=store,
-            since=since,
-            until=until,
-            model=model,
-            predictions=predictions,
-            seed=seed,
-            models_root=models_root,
-            strategy=strategy,
-            changes=changes or (),
-            configs=configs or (),
-            funding=funding or (),
-            rules=rules,
-            starting_cash=starting_cash,
-        )
+    wishes = Wishes(
+        tapes=candles or (),
+        symbols=symbols or (),
+        exchange=exchange,
+        store=store,
+        since=since,
+        until=until,
+        model=model,
+        predictions=predictions,
+        seed=seed,
+        models_root=models_root,
+        strategy=strategy,
+        changes=changes or (),
+        configs=configs or (),
+        funding=funding or (),
+        rules=rules,
+        starting_cash=starting_cash,
     )
-    summary = _run(prepared, engine, out, simulated=simulated, quiet=as_json)
+    flags = walk.WalkWishes(
+        recipe, weeks, train_days, max_minutes, fit_minutes, schedule, gate, cache, jobs, ray
+    )
+    if out is not None:
+        refuse_unwritable(out)
+    if tearsheet:
+        _check_tearsheet(out)
+    prepared = prepare_walk(wishes, flags, engine) if walk_forward else prepare(walk.plain(wishes, flags))
+    call = _Call(tuple(context.obj or ()), out, tearsheet=tearsheet, simulated=simulated, quiet=as_json)
+    summary = _run(prepared, engine, call)
     if as_json:
         from bot.cli.data_tables import print_json
 
@@ -130,35 +162,69 @@ def backtest(
         return
     _print_summary(summary)
     if out is not None:
+        for words in summary.get("left_out", ()):
+            typer.echo(f"left out: {words}")
         typer.echo(f"the report is in {out}: open {out / 'report.html'}")
 
 
-def _run(
-    prepared: Prepared, engine: str, out: Path | None, *, simulated: bool, quiet: bool
-) -> dict[str, Any]:
+class _Call(NamedTuple):
+    """How the command was called, as far as the report asks.
+
+    Attributes:
+        words: After ``bot``, as they were typed.
+        out: Folder for the report.
+        tearsheet: Whether quantstats writes its page too.
+        simulated: Whether the market was a simulated one.
+        quiet: Whether there is no progress bar.
+    """
+
+    words: tuple[str, ...]
+    out: Path | None
+    tearsheet: bool
+    simulated: bool
+    quiet: bool
+
+
+def _check_tearsheet(out: Path | None) -> None:
+    """Say at once what a tear sheet lacks."""
+    from backtests.report_tearsheet import require_quantstats
+
+    if out is None:
+        raise UsageError("--tearsheet writes a file: say where with --out DIR")
+    require_quantstats()
+
+
+def _run(prepared: Prepared, engine: str, call: _Call) -> dict[str, Any]:
     """Run it and write the report, if one is wanted; returns the summary."""
     from backtests.report import ReportFolder
     from backtests.run import run_backtest
-    from bot.clock import monotonic_ns
+    from bot.clock import monotonic_ns, wall_ms
 
     data = prepared.data
-    with _progress_bar(data.minute_count(), quiet=quiet) as progress:
-        if out is None:
+    with _progress_bar(data.minute_count(), quiet=call.quiet) as progress:
+        if call.out is None:
             result = run_backtest(data, engine=engine, monotonic_ns=monotonic_ns, progress=progress)
-            return _summary(prepared, result, simulated=simulated)
-        with ReportFolder(out) as folder:
+            return _summary(prepared, result, simulated=call.simulated)
+        with ReportFolder(call.out) as folder:
             result = run_backtest(
                 data, engine=engine, sink=folder, monotonic_ns=monotonic_ns, progress=progress
             )
             return folder.finish(
-                result, data, _summary(prepared, result, simulated=simulated), simulated=simulated
+                result,
+                data,
+                _summary(prepared, result, simulated=call.simulated),
+                simulated=call.simulated,
+                argv=call.words,
+                made_at_ms=wall_ms(),
+                tearsheet=call.tearsheet,
             )
 
 
 def _summary(prepared: Prepared, result: BacktestResult, *, simulated: bool) -> dict[str, Any]:
+    from backtests.by_strategy import split_by_strategy
     from backtests.report import summarize
 
-    return summarize(
+    summary = summarize(
         result,
         prepared.data,
         strategy=prepared.strategy,
@@ -166,6 +232,19 @@ def _summary(prepared: Prepared, result: BacktestResult, *, simulated: bool) -> 
         warnings=prepared.warnings,
         simulated=simulated,
     )
+    summary |= {"by_strategy": split_by_strategy(result.trades, prepared.choices)}
+    if prepared.model_folder is not None:
+        summary["unproven"] = _unproven(prepared.model_folder)
+    return summary | (prepared.further(result) if prepared.further is not None else {})
+
+
+def _unproven(folder: Path) -> str | None:
+    """Why live trading would refuse the model; None where the gate has promoted it."""
+    from models.verdicts import is_proven, standing
+
+    if is_proven(folder.parent, folder.name):
+        return None
+    return f"{folder.name}: {standing(folder.parent, folder.name)}, and live trading takes no such model."
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:
@@ -176,8 +255,32 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         typer.secho("SIMULATED MARKET", bold=True)
     title = f"{', '.join(summary['symbols'])}, {summary['from']} to {summary['to']}, {summary['strategy']}"
     print_table(["figure", "value"], [list(row) for row in summary_rows(summary)], title=title)
+    if len(summary["by_strategy"]) > 1:
+        print_table(
+            list(_STRATEGY_COLUMNS),
+            [_strategy_row(one) for one in summary["by_strategy"]],
+            title="by strategy",
+        )
+    if "walk_forward" in summary:
+        print_walk(summary["walk_forward"])
     for words in summary["warnings"]:
         typer.secho(f"warning: {words}", err=True)
+
+
+_STRATEGY_COLUMNS = ("strategy", "symbols", "trades", "win rate", "net bps a trade", "profit")
+
+
+def _strategy_row(one: Mapping[str, Any]) -> list[str]:
+    """A strategy's own trades, as words."""
+    changed = " ".join(f"{key}={value}" for key, value in one["parameters"].items())
+    return [
+        f"{one['strategy']} {changed}".strip(),
+        ", ".join(one["symbols"]),
+        f"{one['trades']:,}",
+        "–" if one["win_rate"] is None else f"{one['win_rate']:.1%}",
+        "–" if one["average_trade_bps"] is None else f"{one['average_trade_bps']:+.1f}",
+        f"{one['profit']:+,.2f}",
+    ]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,11 +11,12 @@ from bot.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from backtests.inputs import BacktestInput, PredictionColumns
+    from backtests.results import BacktestResult
     from bot.core.market import Symbol
     from bot.core.signal import Strategy
     from bot.settings.model import Settings
     from models.candle_arrays import CandleArrays
-    from models.passport import ModelPassport
+    from strategies.symbols import StrategyChoice
 
 RUN_ID = "bt"
 """Part of every order id: the same in every backtest, so that the same orders have the same ids."""
@@ -40,8 +41,9 @@ class Wishes:
         seed: Random predictions in place of both.
         models_root: Folder of models.
         batch: Windows an inference.
-        strategy: ``name``, ``name:set`` or ``package.module:factory``; None is that of the settings.
-        changes: ``key=value`` pairs.
+        strategy: ``name``, ``name:set`` or ``package.module:factory``, with ``@SYMBOL`` for one symbol; one text or several;
+            None is that of the settings.
+        changes: ``key=value`` pairs; ``key@SYMBOL=value`` is a parameter for one symbol.
         configs: Settings files.
         funding: Files of funding rates.
         rules: File of trading rules.
@@ -59,7 +61,7 @@ class Wishes:
     seed: int | None = None
     models_root: Path | None = None
     batch: int = 256
-    strategy: str | None = None
+    strategy: str | Sequence[str] | None = None
     changes: Sequence[str] = ()
     configs: Sequence[Path] = ()
     funding: Sequence[str] = ()
@@ -76,8 +78,10 @@ class Prepared:
         settings: Of which ``data.config`` was made, the chosen strategy included.
         strategy: The strategy's name for people.
         parameters: Those that differ from its set.
+        choices: The strategy of each symbol.
         warnings: About the data, in words.
         model_folder: Where the predictions come from a model.
+        further: What the summary holds besides, by what came of the run; None adds nothing.
     """
 
     data: BacktestInput
@@ -86,6 +90,8 @@ class Prepared:
     parameters: dict[str, Any]
     warnings: list[str]
     model_folder: Path | None = None
+    choices: Mapping[Symbol, StrategyChoice] = field(default_factory=dict)
+    further: Callable[[BacktestResult], dict[str, Any]] | None = None
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -97,50 +103,91 @@ def prepare(wishes: Wishes) -> Prepared:
         DataError: Candles, predictions or funding rates are refused.
         ModelError: The model is refused.
     """
+    from bot.cli.backtest_predictions import model_folder_of, predictions_of
+
     # The strategy is checked first: a wrong parameter shall not wait for a year of candles to be read.
-    rules = _rules(wishes)
-    candles = _candles(wishes)
-    predictions, warnings = _predictions(wishes, candles)
-    folder = _model_folder(wishes) if wishes.predictions is None and wishes.seed is None else None
+    rules = rules_of(wishes, symbols_of(wishes))
+    candles = candles_of(wishes)
+    predictions, warnings = predictions_of(wishes, candles)
+    folder = model_folder_of(wishes) if wishes.predictions is None and wishes.seed is None else None
     return _assembled(wishes, rules, candles, predictions, warnings, folder)
 
 
-def prepare_on(wishes: Wishes, candles: Mapping[Symbol, CandleArrays]) -> Prepared:
-    """A backtest on candles that are read already, without predictions; the errors are those of ``prepare``."""
-    return _assembled(wishes, _rules(wishes), candles, {}, [], None)
+def prepare_on(
+    wishes: Wishes,
+    candles: Mapping[Symbol, CandleArrays],
+    predictions: Mapping[Symbol, PredictionColumns] | None = None,
+) -> Prepared:
+    """A backtest on candles that are read already, with the predictions given; the errors are those of ``prepare``."""
+    return _assembled(wishes, rules_of(wishes, tuple(candles)), candles, predictions or {}, [], None)
 
 
-class _Rules(NamedTuple):
-    """What a run is played by."""
+class Rules(NamedTuple):
+    """What a run is played by.
+
+    Attributes:
+        settings: With the strategies that were chosen.
+        choices: The strategy of each symbol.
+        make_strategy: Makes it.
+    """
 
     settings: Settings
-    name: str
-    parameter_set: str
-    parameters: dict[str, Any]
+    choices: dict[Symbol, StrategyChoice]
     make_strategy: Callable[[Symbol], Strategy]
 
 
-def _rules(wishes: Wishes) -> _Rules:
-    from strategies import strategy_factory
+def rules_of(wishes: Wishes, symbols: Sequence[Symbol]) -> Rules:
+    """Settings and strategies for some symbols.
 
+    Raises:
+        UsageError: Flags that contradict each other.
+        ConfigError: An unknown setting, strategy or parameter, or a value out of range.
+    """
     overrides, parameters = split_changes(wishes.changes)
-    settings = _settings(wishes, overrides)
-    name, parameter_set, parameters = _strategy(wishes, settings, parameters)
-    factory = strategy_factory(name, parameter_set=parameter_set, overrides=parameters)
-    return _Rules(settings, name, parameter_set, parameters, factory)
+    return rules_under(settings_of(wishes, overrides), wishes, parameters, symbols)
+
+
+def rules_under(
+    settings: Settings, wishes: Wishes, parameters: Mapping[str, Any], symbols: Sequence[Symbol]
+) -> Rules:
+    """The same for settings that are read already, and the strategy's parameters; the errors are those of ``rules_of``."""
+    from bot.cli.strategy_flags import told_strategies
+    from strategies import factory_by_symbol, symbol_choices
+
+    texts = [wishes.strategy] if isinstance(wishes.strategy, str) else wishes.strategy or ()
+    chosen = told_strategies(settings.strategy, texts, parameters, symbols)
+    choices = symbol_choices(chosen, symbols)
+    return Rules(settings.model_copy(update={"strategy": chosen}), choices, factory_by_symbol(choices))
+
+
+def symbols_of(wishes: Wishes) -> tuple[Symbol, ...]:
+    """The symbols that will be traded, in the order of the flags, before a candle of them is read."""
+    from bot.candles.store import parse_tape
+
+    if bool(wishes.tapes) == bool(wishes.symbols):
+        raise UsageError(
+            "say which candles: --candles FILE, or --symbol with --from and --to for stored ones"
+        )
+    named = [parse_tape(tape)[0] for tape in wishes.tapes] or list(wishes.symbols)
+    doubled = next((name for name in wishes.symbols if named.count(name) > 1), None)
+    if doubled is not None:
+        raise UsageError(f"--symbol {doubled} is given twice")
+    return tuple(dict.fromkeys(named))
 
 
 def _assembled(
     wishes: Wishes,
-    rules: _Rules,
+    rules: Rules,
     candles: Mapping[Symbol, CandleArrays],
     predictions: Mapping[Symbol, PredictionColumns],
     warnings: list[str],
     folder: Path | None,
 ) -> Prepared:
     """Rules, candles and predictions put together."""
+    from backtests.cautions import hole_warnings
     from backtests.inputs import BacktestInput
     from backtests.side_files import instruments_of, read_funding
+    from bot.cli.strategy_flags import shown_strategies
     from bot.core.engine_config import EngineConfig
 
     settings = rules.settings
@@ -156,10 +203,14 @@ def _assembled(
         entry=settings.entry.to_core(),
     )
     data = BacktestInput(candles, predictions, config, rules.make_strategy, funding)
-    shown = rules.name if ":" in rules.name else f"{rules.name}:{rules.parameter_set}"
-    chosen = {"name": rules.name, "parameter_set": rules.parameter_set, "parameters": rules.parameters}
-    settings = settings.model_copy(update={"strategy": settings.strategy.model_copy(update=chosen)})
-    return Prepared(data, settings, shown, rules.parameters, [*warnings, *more], folder)
+    parameters = dict(settings.strategy.parameters)
+    first, *others = rules.choices.values()
+    if all(choice == first for choice in others):
+        parameters = dict(first.parameters)
+    shown = shown_strategies(rules.choices)
+    return Prepared(
+        data, settings, shown, parameters, [*warnings, *hole_warnings(data), *more], folder, rules.choices
+    )
 
 
 def split_changes(changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -185,10 +236,19 @@ def split_changes(changes: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any
     for name in settings:
         if name.partition(".")[0] not in SETTING_SECTIONS:
             raise UsageError(f"--set {name}: it may begin with strategy., {', '.join(SETTING_SECTIONS)}")
+        if "@" in name:
+            raise UsageError(
+                f"--set {name}: only a parameter of a strategy can be for one symbol; the account and its costs are one"
+            )
     return settings, parameters
 
 
-def _settings(wishes: Wishes, overrides: Mapping[str, Any]) -> Settings:
+def settings_of(wishes: Wishes, overrides: Mapping[str, Any]) -> Settings:
+    """The settings of a backtest: those of files and environment, with some values replaced.
+
+    Raises:
+        ConfigError: One of them is unknown or out of range.
+    """
     from bot.settings import load_settings
 
     values = {**overrides, "mode": "paper"}  # the past needs no keys, whatever the files say
@@ -197,29 +257,10 @@ def _settings(wishes: Wishes, overrides: Mapping[str, Any]) -> Settings:
     return load_settings(wishes.configs, values)
 
 
-def _strategy(
-    wishes: Wishes, settings: Settings, parameters: Mapping[str, Any]
-) -> tuple[str, str, dict[str, Any]]:
-    """Name, parameter set and parameters: flags over settings; another strategy starts from its own defaults."""
-    told = settings.strategy
-    if wishes.strategy is None:
-        return told.name, told.parameter_set, {**told.parameters, **parameters}
-    same = wishes.strategy.partition(":")[0] == told.name
-    return (
-        wishes.strategy,
-        told.parameter_set if same else "default",
-        {**(told.parameters if same else {}), **parameters},
-    )
-
-
-def _candles(wishes: Wishes) -> dict[Symbol, CandleArrays]:
+def candles_of(wishes: Wishes) -> dict[Symbol, CandleArrays]:
     """Candles by symbol, from files or from the store."""
     from bot.cli.train import read_series
 
-    if bool(wishes.tapes) == bool(wishes.symbols):
-        raise UsageError(
-            "say which candles: --candles FILE, or --symbol with --from and --to for stored ones"
-        )
     if wishes.tapes:
         return read_series(list(wishes.tapes), wishes.since, wishes.until)
     from bot.candles.columns import LATEST_TS
@@ -229,6 +270,8 @@ def _candles(wishes: Wishes) -> dict[Symbol, CandleArrays]:
 
     since_ms = moment_ms("--from", wishes.since, 0)
     until_ms = moment_ms("--to", wishes.until, LATEST_TS)
+    if until_ms <= since_ms:
+        raise UsageError(f"--to {wishes.until} is not after --from {wishes.since}")
     store = CandleStore(wishes.store or default_store_root())
     found = {
         symbol: store.read(wishes.exchange, symbol, since_ms, until_ms)
@@ -241,79 +284,3 @@ def _candles(wishes: Wishes) -> dict[Symbol, CandleArrays]:
                 "`bot data list` shows what there is"
             )
     return found
-
-
-def _predictions(
-    wishes: Wishes, candles: Mapping[Symbol, CandleArrays]
-) -> tuple[dict[Symbol, PredictionColumns], list[str]]:
-    """Predictions by symbol: of a file, a seed, or a model (the champion or latest when nothing is said)."""
-    given = [wishes.model is not None, wishes.predictions is not None, wishes.seed is not None]
-    if sum(given) > 1:
-        raise UsageError("give one of --model, --predictions and --seed")
-    if wishes.predictions is not None:
-        from backtests.predictions_file import read_predictions
-
-        matched = read_predictions(wishes.predictions, candles)
-        return matched.columns, list(matched.warnings)
-    if wishes.seed is not None:
-        from backtests.seeded import seeded_predictions
-
-        made = {symbol: seeded_predictions(symbol, arrays, wishes.seed) for symbol, arrays in candles.items()}
-        return made, [f"predictions are random numbers of seed {wishes.seed}: no model was asked"]
-    return _inferred(wishes, candles)
-
-
-def _model_folder(wishes: Wishes) -> Path:
-    from bot.cli.train import default_models_root
-    from models.registry import resolve
-
-    return resolve(wishes.models_root or default_models_root(), wishes.model)
-
-
-def _inferred(
-    wishes: Wishes, candles: Mapping[Symbol, CandleArrays]
-) -> tuple[dict[Symbol, PredictionColumns], list[str]]:
-    from backtests.inputs import PredictionColumns
-    from bot.inference import forecast_series
-    from models.forecaster import load_forecaster
-
-    forecaster = load_forecaster(_model_folder(wishes), threads=1 if wishes.batch == 1 else 2)
-    found: dict[Symbol, PredictionColumns] = {}
-    warnings: list[str] = []
-    for symbol, arrays in candles.items():
-        series = forecast_series(forecaster, symbol, arrays, batch=wishes.batch)
-        if not len(series.ts):
-            warnings.append(f"{symbol} has no stretch of candles long enough for a prediction")
-        if series.abstained:
-            warnings.append(
-                f"the model abstained in {series.abstained} of {len(series.ts) + series.abstained} minutes of "
-                f"{symbol}: more than 1 % of the window lay beyond what was seen in training"
-            )
-        found[symbol] = PredictionColumns(
-            ts=series.ts,
-            expected_return=series.expected_return,
-            model_id=series.model_id,
-            horizon_minutes=series.horizon_minutes,
-            probability_up=series.probability_up,
-            raw=series.raw,
-            uncertainty=series.uncertainty,
-            volatility=series.volatility,
-        )
-    return found, warnings + _seen_in_training(forecaster.passport, candles)
-
-
-def _seen_in_training(passport: ModelPassport, candles: Mapping[Symbol, CandleArrays]) -> list[str]:
-    """Say which candles lie in the time that training, early stopping and calibration saw."""
-    ranges = [bounds for name, bounds in passport.ranges.items() if name != "test"]
-    if not ranges:
-        return []
-    since, until = min(bounds[0] for bounds in ranges), max(bounds[1] for bounds in ranges)
-    warnings = []
-    for symbol, arrays in candles.items():
-        seen = int(((arrays.ts >= since) & (arrays.ts < until)).sum())
-        if seen:
-            warnings.append(
-                f"{seen} of {len(arrays)} candles of {symbol} are from the time that the model was made from: "
-                "their result is a fit, not a forecast"
-            )
-    return warnings

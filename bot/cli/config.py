@@ -72,11 +72,12 @@ def require_strategy(loaded: LoadedSettings) -> None:
     """Refuse a strategy, parameter set or parameter that there is not; ConfigError names who said it."""
     from bot.errors import ConfigError
     from bot.settings.loading import DEFAULTS_FILE
-    from strategies import strategy_factory
+    from strategies import factory_by_symbol, strategy_factory, symbol_choices
 
     chosen = loaded.settings.strategy
     try:
         strategy_factory(chosen.name, parameter_set=chosen.parameter_set, overrides=chosen.parameters)
+        factory_by_symbol(symbol_choices(chosen, loaded.settings.exchange.symbols))
     except ConfigError as error:
         told = [who for name, who in loaded.sources.items() if name.startswith("strategy.")]
         places = [who for who in dict.fromkeys(told) if not who.startswith(("default", DEFAULTS_FILE))]
@@ -125,9 +126,14 @@ def _values(model: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[str, Any]
         if hasattr(type(value), "model_fields"):
             yield from _values(value, here)
         elif isinstance(value, dict) and value:
-            yield from ((".".join((*here, key)), inner) for key, inner in value.items())
+            yield from ((".".join((*here, key)), _told(inner)) for key, inner in value.items())
         else:
             yield ".".join(here), value
+
+
+def _told(value: Any) -> Any:
+    """A value of a mapping; of a group of settings what it says."""
+    return value.model_dump(exclude_unset=True) if hasattr(type(value), "model_fields") else value
 
 
 def _plain(value: Any) -> Any:

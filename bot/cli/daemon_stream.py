@@ -6,27 +6,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from backtests.recorded import absent_of, predictions_of
 from backtests.replay_driver import RecordedBatch
 from backtests.stream import report_line, stored_decision_line
 from bot.candles.parquet import replace_candles
 from bot.cli.backtest_input import Prepared
-from bot.core.engine_config import MODEL_FAILED, NO_MODEL, NO_PREDICTION, EngineConfig
+from bot.core.engine_config import EngineConfig
 from bot.core.market import Symbol
-from bot.core.prediction import Prediction
 from bot.core.records import report_from_json
 from bot.daemon.app import RunOutcome, run_bot
 from bot.daemon.stored_predictions import StoredPredictor
 from bot.daemon.tape import SimPlan
 from bot.inference import OnnxPredictor
 from bot.journal.journal import SqliteJournal
-from bot.journal.reader import JournalReader, StoredBatch
+from bot.journal.reader import JournalReader
 from bot.ports import Predictor
 from bot.settings import Settings
 
@@ -117,24 +115,8 @@ def recorded_batches(journal_path: Path) -> Iterator[RecordedBatch]:
         yield RecordedBatch(
             tuple(batch.candles),
             tuple(report_from_json(row) for row in batch.reports),
-            tuple(_predictions(batch)),
+            tuple(predictions_of(batch)),
             batch.now_ms,
-            _absent(batch),
+            absent_of(batch),
             batch.facts,
         )
-
-
-def _absent(batch: StoredBatch) -> str:
-    """Why symbols of a batch had no prediction: the reason is the same for all of a minute."""
-    held = {row["hold_reason"] for row in batch.decisions if row["prediction"] is None}
-    return next((reason for reason in (NO_MODEL, MODEL_FAILED) if reason in held), NO_PREDICTION)
-
-
-def _predictions(batch: StoredBatch) -> Iterator[Prediction]:
-    """The predictions that the decisions of a batch hold."""
-    for row in batch.decisions:
-        made: dict[str, Any] | None = row["prediction"]
-        if made is not None:
-            # JSON has no NaN: a forecast that was none is journaled as null.
-            expected = made["expected_return"]
-            yield Prediction(**made | {"expected_return": math.nan if expected is None else expected})

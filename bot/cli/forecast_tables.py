@@ -251,7 +251,7 @@ def training_bar(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]
                 console.print(f"{_phase(state)}: {_note(state)}", highlight=False, soft_wrap=True)
             elif state.phase == "resumed" and not quiet:
                 console.print(f"{_phase(state)} (--restart begins anew)", highlight=False, soft_wrap=True)
-            elif state.phase in {"features", "export", "evaluation"} and not quiet and not live:
+            elif state.phase in {"features", "export", "evaluation", "seeds"} and not quiet and not live:
                 console.print(_phase(state), highlight=False)
 
         yield show
@@ -265,6 +265,7 @@ def _phase(state: TrainingProgress) -> str:
         "export": "exporting to ONNX",
         "evaluation": "evaluating",
         "trees": f"{state.batch} of {state.batches} trees",
+        "seeds": f"{state.batch} of {state.batches} seeds",
     }
     said = words.get(state.phase, f"epoch {state.epoch} of at most {state.epochs}")
     return f"{state.part}: {said}" if state.part else said

@@ -83,6 +83,14 @@ def train(
             help="Train so many models by seeds that follow one another, average their forecasts, report the spread.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="With --seeds: each seed on a core of a Ray cluster (HOST:PORT, ray://HOST:PORT, auto, or local).",
+        ),
+    ] = None,
     restart: Annotated[
         bool,
         typer.Option(
@@ -120,14 +128,15 @@ def train(
     told = tracking.trackers(tensorboard, mlflow, mlflow_experiment)
     shorthands = options.Shorthands(sequence_length, horizon, batch_size, units, dropout, learning_rate)
     chosen = load_recipe(recipe, [*shorthands.overrides(recipe), *(changes or ())])
+    max_seconds = None if max_minutes is None else max_minutes * 60.0
+    chosen = with_training(chosen, max_epochs=epochs, max_seconds=max_seconds, seed=seed, seeds=seeds)
+    elsewhere = None if ray is None else options.seeds_on_ray(ray, chosen)
     costs = options.trading_costs(configs or [])
     if options.takes_files(candles, symbols, exchange, store):
         series = read_series(candles or [], since, until)
     else:
         bounds = moment_ms("--from", since, None), moment_ms("--to", until, None)
         series = stored_series(symbols or [], exchange, store, *bounds)
-    max_seconds = None if max_minutes is None else max_minutes * 60.0
-    chosen = with_training(chosen, max_epochs=epochs, max_seconds=max_seconds, seed=seed, seeds=seeds)
     began, warnings = wall_ms(), tracking.Warnings()
     with tracked_run(told, run_facts(chosen, series, began), warnings.say) as run:
         with training_bar(quiet=as_json) as show:
@@ -140,6 +149,7 @@ def train(
                 resume=not restart,
                 costs=costs,
                 on_progress=run.beside(show),
+                elsewhere=elsewhere,
             )
         places = run.finished(trained)
     if as_json:

@@ -13,6 +13,8 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from models.forecast_trades import TradingCosts
+    from models.learners import SeedLearner
+    from models.recipe import Recipe
     from models.recipe_sections import ArchitectureSection
 
 TrainCandles = Annotated[
@@ -231,3 +233,18 @@ def trading_costs(configs: Sequence[Path]) -> TradingCosts:
     from models.forecast_trades import TradingCosts
 
     return TradingCosts(load_settings(configs, {"mode": "paper"}).costs.to_core().round_trip)
+
+
+def seeds_on_ray(address: str, recipe: Recipe) -> SeedLearner:
+    """What learns the seeds of a recipe on a Ray cluster.
+
+    Raises:
+        UsageError: There is one seed only.
+    """
+    from backtests.cluster import Where
+    from backtests.cluster_seeds import spread_seeds
+    from models.seed_shipping import seeds_elsewhere
+
+    if recipe.training.seeds < 2:
+        raise UsageError("--ray goes with --seeds N: one seed is learnt in one process")
+    return seeds_elsewhere(spread_seeds(Where(ray=address)))

@@ -15,6 +15,7 @@ import typer
 
 from bot.cli.live_status import live_lines, live_status
 from bot.cli.model_status import is_unproven, model_lines, model_status, serving_now
+from bot.cli.replay_status import replay_line, replay_status
 
 if TYPE_CHECKING:
     from bot.journal.reader import JournalReader
@@ -67,6 +68,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         "model_id": model["model_id"],
         "model_refused": ready.get("refused"),
         "model": model,
+        "shadow_replay": replay_status(reader),
         "inputs": {symbol: _counted(row) for symbol, row in snapshot.get("inputs", {}).items()},
     }
     if as_json:
@@ -286,6 +288,8 @@ def _print_status(shown: dict[str, Any]) -> None:
             for row in shown["open_orders"]
         ],
     )
+    if shown["shadow_replay"]:
+        console.print(replay_line(shown["shadow_replay"]), highlight=False, soft_wrap=True, markup=False)
     for line in live_lines(shown["live"]) if shown["live"] else ():
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     if shown["inputs"]:

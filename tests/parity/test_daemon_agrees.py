@@ -48,13 +48,13 @@ def tapes(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_with_stored_forecasts_all_four_have_one_hash(
+def test_with_stored_forecasts_all_have_one_hash(
     tapes: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Daemon, replay of its journal, backtrader and the fast engine agree, outage and funding included."""
+    """Daemon, replay of its journal, backtrader, the kernel and the fast engine agree, outage and funding included."""
     assert main(["verify-parity", *tapes, "--seed", "3", "--min-trades", "20", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["engines"] == ["fast", "backtrader", "replay", "daemon"]
+    assert told["engines"] == ["fast", "backtrader", "replay", "kernel", "daemon"]
     assert told["candles"] == 1396
 
 
@@ -78,9 +78,9 @@ def test_with_a_model_streaming_inference_decides_as_the_batch_does(
 
 
 @pytest.mark.slow
-def test_on_the_crash_of_may_2021_all_four_have_one_hash(capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_the_crash_of_may_2021_all_have_one_hash(capsys: pytest.CaptureFixture[str]) -> None:
     """Two real days of BTC, with at least a hundred trades."""
     tape = candle_file("binance-BTCUSDT-1m-2021-04-01_2021-07-31.parquet")
     words = ["--from", "2021-05-18", "--to", "2021-05-20", "--seed", "1", "--min-trades", "100", "--json"]
     assert main(["verify-parity", "--tape", str(tape), *words]) == 0
-    assert len(json.loads(capsys.readouterr().out)["engines"]) == 4
+    assert len(json.loads(capsys.readouterr().out)["engines"]) == 5

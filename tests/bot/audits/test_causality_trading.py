@@ -14,7 +14,8 @@ from bot.core.closer import CandleCloser, Closed
 from bot.core.market import MINUTE_MS
 from bot.core.orders import Protection
 from bot.core.signal import Direction, Signal
-from strategies import PARAMETER_SETS, strategy_factory
+from strategies import strategy_factory
+from strategies.factory import built_in_sets
 
 WHOLE = default_market(3, days=5)
 MARKET = {symbol: candles.rows(0, 900) for symbol, candles in WHOLE.items()}
@@ -83,10 +84,10 @@ class KnowsTheDates(Plain):
         return after > CLOSES.get((self.symbol, view.candle.opened_at_ms), 0.0)
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETER_SETS))
+@pytest.mark.parametrize("name", built_in_sets())
 def test_every_shipped_strategy_decides_by_what_is_known(name):
     """Signals, decisions and equity up to any moment are the same whatever comes after it, and orders are made."""
-    strategy = StrategyPipeline(f"lstm_scalping:{name}", strategy_factory(f"lstm_scalping:{name}"), 3)
+    strategy = StrategyPipeline(name, strategy_factory(name), 3)
     checks = [*probe(strategy, MARKET, PLAN), strategy.dates_check(MARKET)]
     assert findings(checks) == []
     assert strategy.orders > 20

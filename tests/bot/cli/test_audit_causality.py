@@ -128,6 +128,7 @@ def test_everything_that_is_shipped_is_audited_by_default(monkeypatch, capsys):
     assert {f"recipe {name}" for name in recipe_names()} <= set(asked)
     assert "trained forest" in asked
     assert sum(name.startswith("strategy lstm_scalping:") for name in asked) == 3
+    assert "strategy forecast_hold:default" in asked
 
 
 def test_the_group_has_the_command():

@@ -1,9 +1,10 @@
-"""``bot backtest`` and ``bot verify-parity``: files in, report or one sentence out."""
+"""``bot backtest``: files in, report or one sentence out."""
 
 from __future__ import annotations
 
 import csv
 import json
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backtests import report_tearsheet
 from bot.candles.store import CandleStore
 from bot.cli import main
 from bot.cli.backtest_input import split_changes
@@ -68,13 +70,16 @@ def test_a_seeded_backtest_writes_its_report(tape, tmp_path, capsys, engine):
         *NO_HALT,
     )
     assert code == 0
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir()} - {"report.png"} == {
         "summary.json",
         "trades.csv",
         "equity.parquet",
         "decisions.jsonl",
         "report.html",
     }
+    command = shlex.split(summary["reproduce"]["command"])
+    assert command[:4] == ["bot", "backtest", "--candles", str(tape)]
+    assert command[-1] == "--json"
     assert summary == json.loads((out / "summary.json").read_text())
     assert summary["engine"] == engine
     assert summary["symbols"] == ["BTC/USDT:USDT"]
@@ -201,6 +206,21 @@ def test_funding_and_rules_are_taken(tape, tmp_path, capsys):
         assert {float(row["quantity"]) % 2 for row in csv.DictReader(file)} == {0.0}
 
 
+def test_a_tear_sheet_that_can_say_nothing_is_left_out(tape, tmp_path, capsys, monkeypatch):
+    """A day is too short for quantstats: the report is whole but for its page, and says why; without --out it is refused."""
+    monkeypatch.setattr(report_tearsheet, "require_quantstats", lambda: None)
+    words = ["backtest", "--candles", str(tape), "--seed", "1", "--engine", "fast", "--tearsheet"]
+    code, summary, _ = run(capsys, *words, "--out", str(tmp_path / "out"))
+    assert code == 0
+    assert "tearsheet.html: it needs 20 days, and there are 2" in summary["left_out"]
+    assert not (tmp_path / "out" / "tearsheet.html").exists()
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "left out: tearsheet.html" in capsys.readouterr().out
+    code, failed, _ = run(capsys, *words)
+    assert code == 2
+    assert "--out DIR" in failed["error"]
+
+
 FAILURES = {
     "unknown parameter": (["--seed", "1", "--set", "thresholds=1"], 4, "no parameter 'thresholds'"),
     "unknown setting": (["--seed", "1", "--set", "risk.foo=1"], 4, "unknown key"),
@@ -245,66 +265,7 @@ def test_changes_are_sorted_out():
         split_changes(["a=1", "strategy.a=2"])
 
 
-# --- verify-parity ------------------------------------------------------------------------------------------
-
-
-IN_PROCESS = ["--engines", "fast,backtrader,replay"]
-
-
-def test_parity_prints_one_hash(tape, capsys):
-    """The engines agree on a tape with trades enough, and one hash stands for all."""
-    flags = [*IN_PROCESS, *NO_HALT, "--set", "require_macd=false"]
-    code, report, _ = run(capsys, "verify-parity", "--tape", str(tape), *flags)
-    assert code == 0
-    assert len(report["sha256"]) == 64
-    assert report["engines"] == ["fast", "backtrader", "replay"]
-    assert report["trades"] >= 100
-    assert report["warnings"] == []
-
-
-def test_several_tapes_share_an_account(tape, tmp_path, capsys):
-    """SYMBOL=PATH adds a symbol, and the engines still agree."""
-    other = write_tape(tmp_path, "other.parquet", random_candles(4, 1000))
-    words = ["verify-parity", "--tape", str(tape), "--tape", f"ETH/USDT:USDT={other}", *IN_PROCESS]
-    code, report, _ = run(capsys, *words)
-    assert code == 0
-    assert report["candles"] == len(random_candles(3, 1440)) + len(random_candles(4, 1000))
-
-
-@pytest.mark.parametrize("plant", ["candle", "fee"])
-def test_a_plant_is_found_with_exit_code_8(tape, capsys, plant):
-    """A planted candle or fee ends with code 8 and a sentence that names what was planted and what was found."""
-    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--plant", plant, *IN_PROCESS)
-    assert code == 8
-    assert failed["error"].startswith("planted: the ")
-    assert "; found: the " in failed["error"]
-    assert "of BTC/USDT:USDT in the minute 2023-11-1" in failed["error"]
-
-
-def test_too_few_trades_prove_nothing(tape, capsys):
-    """Without a trade equality is refused as a proof; with a few it is warned of."""
-    words = ["verify-parity", "--tape", str(tape), *IN_PROCESS]
-    code, failed, _ = run(capsys, *words, "--set", "threshold=0.9")
-    assert code == 5
-    assert "equality of nothing proves nothing" in failed["error"]
-    code, report, _ = run(capsys, *words, "--set", "threshold=0.02")
-    assert code == 0
-    assert 0 < report["trades"] < 100
-    assert "equality of nothing proves nothing" in report["warnings"][0]
-
-
-def test_unknown_engines_are_named(tape, capsys):
-    """An engine that does not exist, or one alone, is a ConfigError."""
-    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--engines", "fast,nautilus")
-    assert code == 4
-    assert "nautilus" in failed["error"]
-    code, failed, _ = run(capsys, "verify-parity", "--tape", str(tape), "--engines", "fast")
-    assert code == 4
-    assert "two different engines" in failed["error"]
-
-
-@pytest.mark.parametrize("command", ["backtest", "verify-parity"])
-def test_help_has_an_example(command, capsys):
+def test_help_has_an_example(capsys):
     """--help lists the flags and shows an example."""
-    assert main([command, "--help"]) == 0
-    assert f"Example: bot {command}" in " ".join(capsys.readouterr().out.split())
+    assert main(["backtest", "--help"]) == 0
+    assert "Example: bot backtest" in " ".join(capsys.readouterr().out.split())

@@ -318,6 +318,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_what_was_stored(words, place):
 def test_faults_that_cannot_be_used_are_refused(capsys):
     """A plan for an exchange that is not simulated, one that is not there, and one with a wrong entry."""
     assert "--sim-faults belongs to --tape" in sentence(capsys, 2, "run", "--sim-faults", "plan.yaml")
+    assert "--tape-goes-on belongs to --tape" in sentence(capsys, 2, "run", "--tape-goes-on")
     assert "plan.yaml: cannot be read" in sentence(capsys, 4, "sim", "--faults", "plan.yaml")
     Path("plan.yaml").write_text("faults: [{match: {route: x}, action: dance}]")
     assert "plan.yaml: faults[0] (fault-0).action.kind: 'dance'" in sentence(

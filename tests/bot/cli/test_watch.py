@@ -53,6 +53,27 @@ def test_status_tells_the_account_and_that_nobody_runs(
     assert "SIMULATED" in capsys.readouterr().out
 
 
+def test_status_tells_of_the_last_nightly_replay(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line: the same, diverged with the first difference, or failed with the reason."""
+
+    def line(kind: str, **fields: object) -> str:
+        journal = SqliteJournal(state / "journal.sqlite")
+        journal.note(kind, MIDNIGHT, {"date": "2024-01-01", **fields})
+        journal.close()
+        assert main(["status", "--state-dir", str(state)]) == 0
+        return capsys.readouterr().out
+
+    compared = {"decisions": 2880, "orders": 12, "forecasts": 2800, "explained": 3}
+    assert main(["status", "--state-dir", str(state), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shadow_replay"] is None
+    told = line("replay.finished", **compared)
+    assert "2024-01-01: 2,880 decisions, 12 orders, 2,800 forecasts the same, 3 differences explained" in told
+    assert "DIVERGED: 2 of" in line("replay.diverged", **compared, unexplained=2, first="decision x")
+    assert "FAILED: no room" in line("replay.failed", reason="no room")
+    assert main(["status", "--state-dir", str(state), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shadow_replay"]["outcome"] == "failed"
+
+
 async def test_status_tells_where_the_model_abstains(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
