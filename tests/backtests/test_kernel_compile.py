@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-numba = pytest.importorskip("numba")
+pytest.importorskip("numba")
 
-from backtests import kernel_compile
+import numba
+
 from backtests.kernel_compile import cache_folder, compiled, entry_point, from_core, sources_hash
 from backtests.kernel_numbers import exact_round
 from bot.core.position import held_after

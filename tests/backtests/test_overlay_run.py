@@ -18,6 +18,7 @@ from backtests.overlay import ADOPTED, EXECUTION, FILL_PRICE, VERSION
 from backtests.overlay_run import Given, OverlayRun, overlay
 from backtests.recorded import RULES_NOTE, predictions_of
 from bot.core.market import DAY_MS, MINUTE_MS
+from bot.core.matching import FundingRates
 from bot.core.prediction import Prediction
 from bot.errors import DataError
 from bot.journal.journal import SqliteJournal
@@ -351,11 +352,10 @@ def test_rules_that_changed_with_a_restart_are_a_cause(tmp_path: Path) -> None:
 
 
 def test_funding_that_an_exchange_booked_is_its_own_cause(tmp_path: Path) -> None:
-    """What was paid in the middle of a live night is put into the backtest as the rate that it comes to."""
+    """It is put into the backtest as the rate that it comes to; a backtest that is given other rates differs by it."""
     market = [one._replace(opened_at_ms=one.opened_at_ms + 380 * MINUTE_MS) for one in random_market(21, 200)]
     folder = asyncio.run(live_through(tmp_path / "night", [Life(580)], market=market))
     reader = JournalReader(folder / "journal.sqlite")
-    # Eight in the morning, or the first hour after it: whatever is held then is charged.
     point = next(one for one in reader.equity(MIDNIGHT + 440 * MINUTE_MS) if one.exposure > 0)
     batch = reader.batch(point.at_ms)
     held = [one for one in batch.decisions if one["hold_reason"] == "holding"]
@@ -383,7 +383,11 @@ def test_funding_that_an_exchange_booked_is_its_own_cause(tmp_path: Path) -> Non
         )
         database.execute("UPDATE equity SET equity = equity - 0.5 WHERE at_ms > ?", (point.at_ms,))
 
-    run = overlay(recording(forged(folder, tmp_path / "live", change)), rules_of)
+    told = recording(forged(folder, tmp_path / "live", change))
+    assert overlay(told, rules_of).overlay.differences == (), (
+        "a backtest pays what was told, if nothing else is given"
+    )
+    run = overlay(told, rules_of, Given(funding=FundingRates(0.0)))
     [found] = [one for one in run.overlay.differences if one.kind == "funding"]
     assert found.cause == "funding"
     assert run.overlay.money["funding"] == pytest.approx(-0.5)

@@ -23,6 +23,7 @@ from models.trials import (
     read_trials,
     record_of,
     record_trial,
+    record_trials,
     trials_overlapping,
     two_sided_quantile,
 )
@@ -144,9 +145,9 @@ def test_the_best_of_many_coins_keeps_its_promise() -> None:
     assert np.mean(best - two_sided_quantile(0.95) > 0.0) > 0.35
 
 
-def test_many_looks_are_one_write(tmp_path):
+def test_many_looks_are_one_write(tmp_path: Path) -> None:
     """All of them are in the ledger in order, or none where one is no trial; no look writes nothing."""
-    looks = [trial(digest=str(number)) for number in range(5)]
+    looks = [replace(TRIAL, digest=str(number)) for number in range(5)]
     record_trials(tmp_path / "models", looks[:2])
     record_trials(tmp_path / "models", looks[2:])
     assert read_trials(tmp_path / "models") == looks
