@@ -214,7 +214,7 @@ def _verdict(walked: Walk, interval: Interval | None, confidence: float | None) 
         return "not_enough_data", f"{came}, over {count} {short}: too few to tell skill from luck"
     spread = f"95 % interval {interval.low:+.1f} to {interval.high:+.1f}"
     if interval.low <= 0.0:
-        return "no_edge", f"{came}, {spread}, which includes nothing: no edge is shown"
+        return "no_edge", f"{came}, {spread}, which includes 0: no edge is shown"
     if confidence is None or confidence < SURE:
         sure = 0.0 if confidence is None else confidence
         return "no_edge", (
