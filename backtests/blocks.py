@@ -1,7 +1,7 @@
 """The candles and predictions of some thousand minutes, side by side, for a driver that looks ahead.
 
-A block holds for each symbol and minute the candle, or None, and the expected return predicted on it. Predictions become
-core values only where a decision is made on them.
+A block holds for each symbol and minute the prices of the candle, if there is one, and the expected return predicted on it.
+Candles and predictions become core values only where a decision is made on them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from backtests.inputs import (
     BacktestInput,
     Floats,
     PredictionColumns,
-    candle_values,
     prediction_rows,
     prediction_values,
 )
 from bot.core.calm_matching import Idle
+from bot.core.candle_run import CandleRun
 from bot.core.decision import Decision
 from bot.core.engine_config import NO_PREDICTION
 from bot.core.market import DAY_MS, MINUTE_MS, Candle, Symbol
@@ -36,13 +36,14 @@ BLOCK_MINUTES = 4096
 
 @dataclass(slots=True)
 class Lane:
-    """One symbol's part of a block; lists of one entry a minute.
+    """One symbol's part of a block; columns of one entry a minute, NaN where there is no candle.
 
     Attributes:
         symbol: Whose.
-        candles: None where there is none.
-        lows: Their lows, NaN where there is none.
-        highs: Their highs, likewise.
+        minutes: Open times, ms.
+        closes: Closes as Python floats.
+        opens, highs, lows, volumes: The other columns.
+        present: Whether there is a candle; None where there is one in every minute.
         returns: The expected return predicted on each; NaN where there is no prediction.
         rows: Which row of the columns the prediction is, -1 where there is none.
         columns: The predictions of the symbol.
@@ -50,32 +51,48 @@ class Lane:
     """
 
     symbol: Symbol
-    candles: list[Candle | None]
-    lows: Floats
+    minutes: list[int]
+    closes: list[float]
+    opens: Floats
     highs: Floats
+    lows: Floats
+    volumes: Floats
+    present: list[bool] | None
     returns: Floats
     rows: npt.NDArray[np.intp]
     columns: PredictionColumns | None
     is_gappy: bool
     _loud: dict[tuple[float, float], list[int]] = field(default_factory=dict)
 
+    def has(self, minute: int) -> bool:
+        """Whether there is a candle in a minute."""
+        return self.present is None or self.present[minute]
+
     def candle(self, minute: int) -> Candle:
         """A candle that is there."""
-        candle = self.candles[minute]
-        if candle is None:
+        if not self.has(minute):
             raise EngineProtocolError(f"{self.symbol} has no candle there")
-        return candle
+        return Candle(
+            self.symbol,
+            self.minutes[minute],
+            self.opens.item(minute),
+            self.highs.item(minute),
+            self.lows.item(minute),
+            self.closes[minute],
+            self.volumes.item(minute),
+        )
 
-    def stretch(self, since: int, until: int) -> Sequence[Candle]:
-        """The candles of some minutes, each of which has one."""
-        return self.candles[since:until]  # type: ignore[return-value]  # a stretch ends where one is missing
+    def run(self, since: int, until: int) -> CandleRun:
+        """The candles of some minutes, each of which has one and follows the last."""
+        columns = (self.opens, self.highs, self.lows, self.volumes)
+        return CandleRun(self.symbol, self.minutes[since], self.closes[since:until], columns, since)
 
     def calm_until(self, calm: Calm, since: int, until: int) -> int:
         """The first minute from ``since`` on whose forecast may change something, at most ``until``."""
         _, least, most, until_ms = calm
         if until_ms is not None:
             # Those that close before the time: minutes of a stretch have no hole.
-            count = (until_ms - self.candle(since).opened_at_ms - 1) // MINUTE_MS
+            count = (until_ms - self.minutes[since] - 1) // MINUTE_MS
             until = min(until, since + max(count, 0))
         loud = self._loud.get((least, most))
         if loud is None:
@@ -89,7 +106,7 @@ class Lane:
         """The first minute from ``since`` on in which an order may execute, at most ``until``."""
         above, below, until_ms = idle
         if until_ms is not None:
-            count = -((self.candle(since).opened_at_ms - until_ms) // MINUTE_MS)
+            count = -((self.minutes[since] - until_ms) // MINUTE_MS)
             until = min(until, since + max(count, 0))
         if (above == -math.inf and below == math.inf) or until == since:
             return until
@@ -112,7 +129,7 @@ class Lane:
 
     def calm_decisions(self, calm: Calm, since: int, until: int) -> list[Decision]:
         """What the engine decides on minutes of which each has a candle, and a forecast that leaves things as they are."""
-        opened_at_ms = self.candle(since).opened_at_ms
+        opened_at_ms = self.minutes[since]
         closes = range(opened_at_ms + MINUTE_MS, opened_at_ms + (until - since + 1) * MINUTE_MS, MINUTE_MS)
         symbol, signal = self.symbol, calm.signal
         if self.columns is None:
@@ -144,7 +161,7 @@ class Block:
 
     def lanes_at(self, minute: int) -> list[Lane]:
         """The lanes that have a candle in a minute."""
-        return self.lanes if len(self.lanes) == 1 else [lane for lane in self.lanes if lane.candles[minute]]
+        return self.lanes if len(self.lanes) == 1 else [lane for lane in self.lanes if lane.has(minute)]
 
     def next_break(self, since: int) -> int:
         """The first minute after ``since`` that does not continue the one before; the block's length when all do."""
@@ -153,7 +170,7 @@ class Block:
 
     def candles(self, minute: int) -> list[Candle]:
         """The candles of a minute by name of symbol."""
-        return [candle for lane in self.lanes if (candle := lane.candles[minute]) is not None]
+        return [lane.candle(minute) for lane in self.lanes if lane.has(minute)]
 
     def predictions(self, minute: int) -> list[Prediction]:
         """The predictions made on them."""
@@ -183,13 +200,14 @@ def blocks(data: BacktestInput) -> Iterator[Block]:
     last_ms = -1
     for start in range(0, len(minutes), BLOCK_MINUTES):
         part = minutes[start : start + BLOCK_MINUTES]
-        lanes, present = [], np.empty((len(data.candles), len(part)), dtype=bool)
-        for place, symbol in enumerate(data.symbols):
-            lane = _lane(data, symbol, part)
-            lanes.append(lane)
-            present[place] = [candle is not None for candle in lane.candles]
+        opened = part.tolist()
+        lanes = [_lane(data, symbol, part, opened) for symbol in data.symbols]
+        present = np.ones((len(lanes), len(part)), dtype=bool)
+        for place, lane in enumerate(lanes):
+            if lane.present is not None:
+                present[place] = lane.present
         breaks = _breaks(part, present, last_ms, before)
-        yield Block(part.tolist(), lanes, np.flatnonzero(breaks).tolist())
+        yield Block(opened, lanes, np.flatnonzero(breaks).tolist())
         before, last_ms = present[:, -1], int(part[-1])
 
 
@@ -212,24 +230,37 @@ def _breaks(
     return broken
 
 
-def _lane(data: BacktestInput, symbol: Symbol, minutes: npt.NDArray[np.int64]) -> Lane:
+def _lane(data: BacktestInput, symbol: Symbol, minutes: npt.NDArray[np.int64], opened: list[int]) -> Lane:
     arrays, columns = data.candles[symbol], data.predictions.get(symbol)
     first, last = np.searchsorted(arrays.ts, [minutes[0], minutes[-1] + 1])
     part = arrays.rows(int(first), int(last))
-    candles: list[Candle | None] = list(candle_values(symbol, part))
     rows = np.full(len(part), -1) if columns is None else prediction_rows(columns, part.ts)
-    lows, highs = part.low, part.high
+    prices = [part.close, part.open, part.high, part.low, part.volume]
+    present = None
     if len(part) != len(minutes):
         places = np.searchsorted(minutes, part.ts)
-        found = dict(zip(places.tolist(), candles, strict=True))
-        candles = [found.get(place) for place in range(len(minutes))]
-        lows, highs = (_spread(column, places, len(minutes), np.nan) for column in (lows, highs))
+        prices = [_spread(column, places, len(minutes), np.nan) for column in prices]
         rows = _spread(rows, places, len(minutes), -1)
+        present = _spread(np.ones(len(part), dtype=bool), places, len(minutes), 0).tolist()
     returns = np.full(len(minutes), np.nan)
     if columns is not None:
         known = rows >= 0
         returns[known] = columns.expected_return[rows[known]]
-    return Lane(symbol, candles, lows, highs, returns, rows, columns, bool((rows < 0).any()))
+    closes, opens, highs, lows, volumes = prices
+    return Lane(
+        symbol,
+        opened,
+        closes.tolist(),
+        opens,
+        highs,
+        lows,
+        volumes,
+        present,
+        returns,
+        rows,
+        columns,
+        is_gappy=bool((rows < 0).any()),
+    )
 
 
 def _spread(column: Any, places: npt.NDArray[np.intp], count: int, nothing: float) -> Any:

@@ -65,9 +65,9 @@ class EquityRecorder:
         count = len(equities)
         closes = np.arange(first, first + count * MINUTE_MS, MINUTE_MS, dtype=np.int64)
         self._ts.frombytes(closes.tobytes())
-        self._equity.extend(equities)
+        self._equity.extend(array("d", equities))  # from a list, twice as fast as ``extend`` by itself
         self._cash.extend(array("d", [cash]) * count)
-        self._exposure.extend(exposures)
+        self._exposure.extend(array("d", exposures))
 
     def curve(self) -> EquityCurve:
         """All minutes so far."""

@@ -120,11 +120,9 @@ class CoreRun:
     def note_calm(self, stretch: Stretch) -> None:
         """Take the engine over calm minutes; make the decisions where a sink wants them, else count them."""
         lanes, calms, since, until = stretch
-        candles = [lane.stretch(since, until) for lane in lanes]
-        equities, exposures = self.engine.pass_over(candles)
-        self._equity.add_all(
-            candles[0][0].opened_at_ms + MINUTE_MS, equities, self.engine.account.cash, exposures
-        )
+        runs = [lane.run(since, until) for lane in lanes]
+        equities, exposures = self.engine.pass_over(runs)
+        self._equity.add_all(runs[0].first_ms + MINUTE_MS, equities, self.engine.account.cash, exposures)
         if self._sink is not None:
             rows = [lane.calm_decisions(calm, since, until) for lane, calm in zip(lanes, calms, strict=True)]
             for decisions in zip(*rows, strict=True):
@@ -238,7 +236,7 @@ class Session(CoreRun):
             reached, reports = _idle_until(self.matcher, stretch), None
         else:
             reached, reports = self._match_calm(stretch)
-        self.note_calm(stretch._replace(until=reached))
+        self.note_calm(Stretch(stretch.lanes, stretch.calms, stretch.since, reached))
         return reached, reports
 
     def _match_calm(self, stretch: Stretch) -> tuple[int, list[ExecutionReport] | None]:
@@ -280,7 +278,7 @@ def _idle_until(matcher: CalmMatcher, stretch: Stretch) -> int:
             return since
         until = lane.idle_until(idle, since, until)
     for lane in stretch.lanes:
-        matcher.pass_over(lane.symbol, lane.candle(until - 1).opened_at_ms)
+        matcher.pass_over(lane.symbol, lane.minutes[until - 1])
     return until
 
 

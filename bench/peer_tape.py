@@ -47,7 +47,7 @@ class Rules:
     fee: float = 0.00055
     share: float = 0.1
     cash: float = 1e8
-    loud_share: float = 0.01
+    loud_share: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     names = [name for name in PEERS if name != "kernel" or has_kernel()]
     before = os.getloadavg()[0]
-    tape, error, found = make_tape(minutes), "", {}
+    tape, error, found = make_tape(minutes, Rules(loud_share=given.loud_share)), "", {}
     try:
         with TemporaryDirectory(prefix="bench-peers-") as folder:
             path = Path(folder) / "tape.npz"
@@ -134,7 +134,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.peers", description="Measure our engines beside others."
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each peer (default: 3)")
-    parser.add_argument("--quick", action="store_true", help="a month instead of a year")
+    parser.add_argument("--quick", action="store_true", help="twenty days instead of a year")
+    parser.add_argument(
+        "--loud-share",
+        type=float,
+        default=Rules().loud_share,
+        metavar="SHARE",
+        help="how many of the forecasts are traded on (default: 0.005, some five trades a day)",
+    )
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE", help="where figures go")
     parser.add_argument(
         "--peers-python",
@@ -227,7 +234,7 @@ def figures_of(tape: PeerTape, found: Mapping[str, Turns]) -> list[Figure]:
             for name, turns in found.items()
             if turns.compile_seconds
         ),
-        Figure("trades", ours.trades, "count", note=f"of {len(tape):,} candles, by the rules {Rules()}"),
+        Figure("trades", ours.trades, "count", note=f"of {len(tape):,} candles, by {tape.rules}"),
     ]
 
 

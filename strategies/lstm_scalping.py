@@ -9,10 +9,11 @@ the forecast has turned by the threshold. Parameter sets and levels are those of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.candle_run import CandleRun
 from bot.core.market import Candle, Symbol
 from bot.core.orders import Protection
 from bot.core.position import Position
@@ -114,11 +115,10 @@ class LstmScalping:
         self._rsi.update(candle.close)
         self._macd.update(candle.close)
 
-    def observe_all(self, candles: Sequence[Candle]) -> None:
+    def observe_all(self, candles: CandleRun) -> None:
         """Feed the indicators with many candles."""
-        closes = [candle.close for candle in candles]
-        self._rsi.update_all(closes)
-        self._macd.update_all(closes)
+        self._rsi.update_all(candles.closes)
+        self._macd.update_all(candles.closes)
 
     def forget(self) -> None:
         """Start the indicators over after a gap."""

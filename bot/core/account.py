@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from operator import add
 from typing import Any, TypeAlias
 
 from bot.core.market import Instrument, InstrumentKind, Symbol
@@ -91,19 +92,25 @@ class Account:
             closes: The prices of those symbols that had candles, one a minute.
             count: How many minutes.
         """
-        equities: Sequence[float] = array("d", [self.cash]) * count
-        notionals: Sequence[float] = array("d", [0.0]) * count
-        for symbol, position in self._held.items():
+        if not self._held:
+            return array("d", [self.cash]) * count, array("d", [0.0]) * count
+        equities: list[float] = []
+        notionals: list[float] = []
+        for place, (symbol, position) in enumerate(self._held.items()):
             entry, quantity, size = position.entry_price, position.quantity, abs(position.quantity)
             prices = closes.get(symbol) or [self.mark_price(symbol)] * count
-            if self._is_spot[symbol]:
-                equities = [so_far + quantity * price for so_far, price in zip(equities, prices, strict=True)]
+            worths = (
+                [quantity * price for price in prices]
+                if self._is_spot[symbol]
+                else [quantity * (price - entry) for price in prices]
+            )
+            sizes = [size * price for price in prices]
+            if place == 0:
+                cash = self.cash
+                equities, notionals = [cash + worth for worth in worths], sizes
             else:
-                equities = [
-                    so_far + quantity * (price - entry)
-                    for so_far, price in zip(equities, prices, strict=True)
-                ]
-            notionals = [so_far + size * price for so_far, price in zip(notionals, prices, strict=True)]
+                equities = list(map(add, equities, worths))
+                notionals = list(map(add, notionals, sizes))
         return equities, notionals
 
     def notional(self, symbol: Symbol) -> float:

@@ -12,16 +12,25 @@ The daemon decides on every candle, and uses ``TradingEngine``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from bot.core.candle_run import CandleRun
 from bot.core.engine import TradingEngine
-from bot.core.market import MINUTE_MS, Candle, Symbol
-from bot.core.signal import Calm, ForeseeableStrategy
+from bot.core.engine_config import EngineConfig
+from bot.core.market import MINUTE_MS, Symbol
+from bot.core.run_window import RunWindow
+from bot.core.signal import Calm, ForeseeableStrategy, Strategy
 from bot.errors import EngineProtocolError
 
 
 class CalmEngine(TradingEngine):
     """A trading engine that can be taken over calm minutes; its arguments are those of ``TradingEngine``."""
+
+    def __init__(self, config: EngineConfig, make_strategy: Callable[[Symbol], Strategy]) -> None:
+        super().__init__(config, make_strategy)
+        self._windows = {symbol: RunWindow(config.window_minutes) for symbol in self._desks}
+        for symbol, desk in self._desks.items():
+            desk.window = self._windows[symbol]
 
     @property
     def is_foreseeable(self) -> bool:
@@ -53,11 +62,11 @@ class CalmEngine(TradingEngine):
             found.append(calm)
         return found
 
-    def pass_over(self, stretch: Sequence[Sequence[Candle]]) -> tuple[Sequence[float], Sequence[float]]:
+    def pass_over(self, stretch: Sequence[CandleRun]) -> tuple[Sequence[float], Sequence[float]]:
         """Take in calm minutes.
 
         Args:
-            stretch: Of each symbol that has candles, all of them, one a minute and the same minutes for all.
+            stretch: Of each symbol that has candles, all of them; the same minutes for all.
 
         Returns:
             Equity and notional held at each close, quote currency.
@@ -67,32 +76,25 @@ class CalmEngine(TradingEngine):
         """
         if self._batch:
             raise EngineProtocolError("a stretch before the last batch was decided on: decide first")
-        first, last = stretch[0][0].opened_at_ms, stretch[0][-1].opened_at_ms
+        first, last = stretch[0].first_ms, stretch[0].last_ms
         if first <= self._batch_ms:
             raise EngineProtocolError(f"a stretch from {first} after a batch of {self._batch_ms}")
-        if any((part[0].opened_at_ms, part[-1].opened_at_ms) != (first, last) for part in stretch):
+        if any((run.first_ms, run.last_ms) != (first, last) for run in stretch):
             raise EngineProtocolError("a stretch holds the same minutes of every symbol")
-        for candles in stretch:
-            desk = self._desks[candles[0].symbol]
-            desk.window.extend(candles)
-            desk.strategy.observe_all(candles)  # type: ignore[attr-defined]  # is_foreseeable
+        for run in stretch:
+            desk = self._desks[run.symbol]
+            self._windows[run.symbol].extend(run)
+            desk.strategy.observe_all(run)  # type: ignore[attr-defined]  # is_foreseeable
             desk.seen_ms = last
         self._batch_ms = last
         return self._valued(stretch, first + MINUTE_MS)
 
-    def _valued(
-        self, stretch: Sequence[Sequence[Candle]], at_ms: int
-    ) -> tuple[Sequence[float], Sequence[float]]:
+    def _valued(self, stretch: Sequence[CandleRun], at_ms: int) -> tuple[Sequence[float], Sequence[float]]:
         """Mark the account at every close, and let risk look at it."""
-        account, count = self.account, len(stretch[0])
-        closes = {
-            candles[0].symbol: [candle.close for candle in candles]
-            for candles in stretch
-            if account.has_positions
-        }
-        equities, notionals = account.over(closes, count)
-        for candles in stretch:
-            account.mark(candles[-1].symbol, candles[-1].close)
+        account = self.account
+        equities, notionals = account.over({run.symbol: run.closes for run in stretch}, len(stretch[0]))
+        for run in stretch:
+            account.mark(run.symbol, run.closes[-1])
         self.equity = equities[-1]
         if changes := self.risk.on_equities(equities, at_ms):
             self._state_changes += changes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bot.core.candle_run import CandleRun
 from bot.core.market import Candle, Symbol
 from bot.core.orders import Protection
 from bot.core.position import Position
@@ -117,5 +117,5 @@ class ForeseeableStrategy(Strategy, Protocol):
     def calm(self, position: Position, round_trip_cost: float) -> Calm | None:
         """What is surely answered while this position is held; None where that depends on more than the forecast."""
 
-    def observe_all(self, candles: Sequence[Candle]) -> None:
+    def observe_all(self, candles: CandleRun) -> None:
         """The same as ``observe`` on one after the other."""

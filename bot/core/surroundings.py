@@ -55,12 +55,15 @@ def last_jump(window: Window) -> float:
     """How far the last close is from the one before, as a fraction; 0 with fewer than two candles."""
     if len(window) < 2:
         return 0.0
-    before, last = window.candles[-2:]
+    before, last = window.recent(2)
     return abs(last.close / before.close - 1)
 
 
 def stale_minutes(window: Window) -> int:
     """For how many minutes up to now the close has not moved and nothing was traded."""
+    newest = window.recent(2)
+    if len(newest) < 2 or newest[0].close != newest[1].close or newest[1].volume != 0.0:
+        return 0  # nearly always, and without a look at the others
     count = 0
     for last, before in pairwise(reversed(window.candles)):
         if last.close != before.close or last.volume != 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bot.core.market import MINUTE_MS, Candle
 from bot.errors import EngineProtocolError
@@ -36,6 +36,10 @@ class Window:
         """The candles, oldest first."""
         return tuple(self._candles)
 
+    def recent(self, count: int) -> tuple[Candle, ...]:
+        """The newest ``count`` candles, or as many as there are, oldest first."""
+        return tuple(self._candles)[-count:]
+
     def push(self, candle: Candle) -> bool:
         """Append the next closed candle; returns False when a gap emptied the window first.
 
@@ -52,20 +56,6 @@ class Window:
         self._candles.append(candle)
         self._next_ms = opened + MINUTE_MS
         return contiguous
-
-    def extend(self, candles: Sequence[Candle]) -> None:
-        """Append candles that follow the last one, and each other, without a hole.
-
-        Raises:
-            EngineProtocolError: They do not; nothing changes.
-        """
-        first, last = candles[0].opened_at_ms, candles[-1].opened_at_ms
-        if first != self._next_ms or last - first != (len(candles) - 1) * MINUTE_MS:
-            raise EngineProtocolError(
-                f"candles {first} to {last} of {candles[0].symbol} do not follow {self._next_ms}"
-            )
-        self._candles.extend(candles)
-        self._next_ms = last + MINUTE_MS
 
     def refill(self, candles: Iterable[Candle], seen_ms: int = -1) -> None:
         """Start over from these candles.

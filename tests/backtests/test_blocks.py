@@ -112,7 +112,11 @@ def test_calm_decisions_say_what_was_foreseen_and_where_there_was_no_forecast():
 def test_a_candle_that_is_not_there_is_not_made_up():
     """Asking for the candle of a minute without one is a protocol error."""
     data = random_input(3, symbols=PERPETUALS[:2], count=60)
-    lanes = [lane for block in blocks(data) for lane in block.lanes if None in lane.candles]
+    lanes = [lane for block in blocks(data) for lane in block.lanes if lane.present is not None]
     assert lanes
+    (lane, *_) = lanes
+    assert lane.present is not None
+    missing = lane.present.index(False)
+    assert not lane.has(missing)
     with pytest.raises(EngineProtocolError, match="no candle"):
-        lanes[0].candle(lanes[0].candles.index(None))
+        lane.candle(missing)

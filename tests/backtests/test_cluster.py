@@ -33,7 +33,7 @@ LOOPBACK = {
 }
 """Without the first, Ray listens on the outward address; the token keeps others of this machine out."""
 
-STARTED_SECONDS = 60.0
+STARTED_SECONDS = 120.0
 
 
 def free_port() -> int:
@@ -65,6 +65,8 @@ def address_of(tmp: Path) -> Iterator[str]:
         str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--node-ip-address=127.0.0.1",
         f"--port={port}", "--object-store-memory=100000000", "--num-cpus=1", "--include-dashboard=false",
         "--disable-usage-stats", f"--temp-dir={tmp}", "--min-worker-port=0", "--max-worker-port=0",
+        # The defaults are fixed ports: two clusters of two test processes would meet there.
+        f"--dashboard-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}",
     ]  # fmt: skip
     with (tmp / "head.log").open("wb") as log:
         head = subprocess.Popen(words, env={**os.environ, **LOOPBACK}, stdout=log, stderr=log)
@@ -247,7 +249,9 @@ def test_a_parent_that_is_killed_takes_its_processes_along(tmp_path):
     script.write_text(code)
     root = Path(__file__).resolve().parents[2]
     parent = subprocess.Popen(
-        [sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, str(script)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(tmp_path)},
     )
     try:
         child = begun(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.candle_run import CandleRun
 from bot.core.orders import Protection
 from bot.core.position import Position
 from bot.core.signal import Direction, MarketView, Signal
@@ -317,5 +318,5 @@ def test_what_it_calls_calm_is_what_it_decides(
 def test_many_candles_at_once_are_the_same_as_one_by_one() -> None:
     """``observe_all`` leaves the indicators that as many observations leave."""
     one = LstmScalping(PERPETUAL, ScalpingParameters())
-    one.observe_all([candle(number, close) for number, close in enumerate(RISING)])
+    one.observe_all(CandleRun.of([candle(number, close) for number, close in enumerate(RISING)]))
     assert one.snapshot() == strategy(RISING).snapshot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import shlex
 from dataclasses import fields
@@ -52,7 +53,12 @@ def run(capsys, *words: str) -> tuple[int, Any, str]:
     return code, json.loads(printed.out), printed.err
 
 
-@pytest.mark.parametrize("engine", ["fast", "backtrader"])
+COMPILED = pytest.param(
+    "kernel", marks=pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs numba")
+)
+
+
+@pytest.mark.parametrize("engine", ["fast", "backtrader", COMPILED])
 def test_a_seeded_backtest_writes_its_report(tape, tmp_path, capsys, engine):
     """The folder holds the promised files, and the printed summary is the stored one."""
     out = tmp_path / "out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.core.calm_engine import CalmEngine
+from bot.core.candle_run import CandleRun
 from bot.core.engine_config import EngineConfig
 from bot.core.market import Candle
 from bot.core.position import Position
@@ -40,9 +41,9 @@ def decided(made: CalmEngine, minutes: range, expected: float = 0.0) -> CalmEngi
     return made
 
 
-def stretch(minutes: range) -> list[list[Candle]]:
-    """The candles of these minutes, a list for each symbol."""
-    return [[candle(minute, symbol=name) for minute in minutes] for name in (PERPETUAL, SPOT)]
+def stretch(minutes: range) -> list[CandleRun]:
+    """The candles of these minutes, a run for each symbol."""
+    return [CandleRun.of([candle(minute, symbol=name) for minute in minutes]) for name in (PERPETUAL, SPOT)]
 
 
 def test_nothing_is_calm_before_the_windows_are_full_nor_while_an_order_is_out() -> None:

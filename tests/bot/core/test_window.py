@@ -55,29 +55,11 @@ def test_a_window_holds_the_last_contiguous_candles(steps: list[int], size: int)
     assert not seen or refilled.push(candle(minute + 1))
 
 
-@given(begun=st.integers(1, 8), count=st.integers(1, 12), size=st.integers(1, 6))
+@given(count=st.integers(0, 6), wanted=st.integers(1, 8), size=st.integers(1, 6))
 @settings(deadline=None)
-def test_many_candles_at_once_are_the_same_as_one_by_one(begun: int, count: int, size: int) -> None:
-    """``extend`` leaves what as many pushes leave, and the next candle follows."""
-    window, other = Window(size), Window(size)
-    for minute in range(begun):
+def test_the_recent_candles_are_the_end_of_the_window(count: int, wanted: int, size: int) -> None:
+    """So many as are wanted, or as there are, oldest first."""
+    window = Window(size)
+    for minute in range(count):
         window.push(candle(minute))
-        other.push(candle(minute))
-    more = [candle(begun + place) for place in range(count)]
-    window.extend(more)
-    for one in more:
-        other.push(one)
-    assert (window.candles, window.is_full) == (other.candles, other.is_full)
-    assert window.push(candle(begun + count))
-
-
-@pytest.mark.parametrize("minutes", [(4, 5), (2, 3), (3, 5)])
-def test_many_candles_that_do_not_follow_raise_and_change_nothing(minutes: tuple[int, ...]) -> None:
-    """A hole before or among them, or a minute that was there, is a protocol error."""
-    window = Window(3)
-    for number in range(3):
-        window.push(candle(number))
-    with pytest.raises(EngineProtocolError):
-        window.extend([candle(minute) for minute in minutes])
-    assert window.candles == tuple(candle(number) for number in range(3))
-    assert window.push(candle(3))
+    assert window.recent(wanted) == window.candles[-wanted:]
