@@ -46,7 +46,7 @@ check: setup format lint types floors test
 
 # Hours: every write of an hour is a death, 500 random fault plans, a day with a fault in every minute.
 chaos: setup
-	CHAOS=all KILLS=50 LIVE_KILLS=all FAULT_PLANS=500 FAULT_MINUTES=1440 $(BIN)/python -m pytest -n 2 --dist worksteal tests/chaos
+	TESTS=all CHAOS=all KILLS=50 LIVE_KILLS=all FAULT_PLANS=500 FAULT_MINUTES=1440 $(BIN)/python -m pytest -n 2 --dist worksteal tests/chaos
 
 bench: setup
 	$(BIN)/python -m bench

@@ -27,8 +27,8 @@ def context(tmp_path: Path) -> Context:
     return context
 
 
-MINUTES_LONG = {"time_to_loss", "retrain_latency"}
-"""Fit models for minutes even on the tiny size: tried with ``BENCHES=all``."""
+MINUTES_LONG = {"time_to_loss", "retrain_latency", "training", "whole_backtest"}
+"""Fit or run models for long even on the tiny size: tried with ``BENCHES=all``."""
 
 
 @pytest.mark.parametrize(
