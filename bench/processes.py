@@ -127,6 +127,8 @@ def daemon_words(endpoint: dict[str, Any], folder: Path, models_dir: Path) -> li
         "exchange.clock": "market",
         "model.root": str(models_dir),
         "model.unproven": "true",  # a model of the bench has won nothing
+        # Nor does the watch end it: one that knows nothing of a random walk loses its place after hours of the market.
+        "watch.enabled": "false",
         # A market at hundreds of times real speed makes a busy moment look like minutes, and then nothing is traded.
         "risk.max_prediction_age_seconds": "3600",
     }.items():
