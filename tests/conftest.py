@@ -8,12 +8,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LONG = (
+    "test_app.py::test_a_signal_ends_it_in_order_and_the_next_start_goes_on[2]",
     "test_backends.py::test_each_network_takes_a_step_and_is_served[jax]",
     "test_cluster.py::test_an_interrupt_ends_every_process[ray]",
     "test_cluster.py::test_fresh_gives_each_job_a_process_of_its_own[ray]",
+    "test_cluster.py::TestRounds::test_a_job_that_fails_says_why_and_the_others_go_on[ray]",
     "test_cluster_seeds.py::test_seeds_of_other_processes_are_the_seeds_of_one",
+    "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[direction]",
+    "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[minmax-close]",
+    "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[multi-step]",
     "test_live_parity.py::test_live_trades_what_paper_trades[okx]",
     "test_live_parity.py::test_live_trades_what_paper_trades[spot]",
+    "test_training.py::test_several_seeds_are_averaged_and_their_spread_reported",
+    "test_training.py::test_the_same_command_goes_on_where_a_run_was_stopped[KeyboardInterrupt]",
 )
 """Tests that take half a minute and more, and whose sisters run every time: tried with ``TESTS=all``, or by their name."""
 

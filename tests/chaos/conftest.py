@@ -5,9 +5,12 @@ Which test and variant that is follows from the scenario's number, so that it is
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import re
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -38,18 +41,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _Calms(dict[str, Calm]):
-    """An hour of each market, lived when it is first asked for."""
+    """An hour of each market, lived once when it is first asked for, whichever process of the run asks."""
 
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
+    def __init__(self, shared: Path) -> None:
         super().__init__()
-        self._factory = factory
+        self._shared = shared
 
     def __missing__(self, kind: str) -> Calm:
-        self[kind] = live_calmly(self._factory.mktemp(kind), kind)
+        folder = self._shared / f"calm-{kind}"
+        folder.mkdir(exist_ok=True)
+        lived = folder / "lived.pickle"
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not lived.exists():
+                lived.write_bytes(pickle.dumps(live_calmly(folder, kind)))
+        self[kind] = pickle.loads(lived.read_bytes())  # noqa: S301 - written above, by this very run
         return self[kind]
 
 
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calm]:
     """An hour of live trading on a market, in which nothing goes wrong."""
-    return _Calms(tmp_path_factory)
+    base = tmp_path_factory.getbasetemp()
+    # Workers of xdist have a folder each, in the folder of the run.
+    return _Calms(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

@@ -23,7 +23,7 @@ from tests.live_rig import LiveTape, assert_agreement, log_lines, make_tape, pre
 
 PLANS = int(os.environ.get("FAULT_PLANS", "1"))
 FIRST_PLAN = int(os.environ.get("FAULT_FIRST", "0"))
-MINUTES = int(os.environ.get("FAULT_MINUTES", "20"))
+MINUTES = int(os.environ.get("FAULT_MINUTES", "12"))
 WARM_MINUTES = 62
 LIFE_SECONDS = 600.0
 """And as many again for each hundred minutes: a fault costs a second or two."""
