@@ -132,6 +132,10 @@ class Families:
             "bot_retrain_runs", "Retrainings that finished, failed or were missed.", "outcome"
         )
         self.retraining = gauge("bot_retrain_running", "1 while one is at work.")
+        self.retrain_due = gauge(
+            "bot_retrain_due_timestamp_seconds",
+            "When the next one is due, or was and has not ended; 0 never.",
+        )
         self.retrain_success = gauge(
             "bot_retrain_last_success_timestamp_seconds", "When the last one that finished began; 0 never."
         )

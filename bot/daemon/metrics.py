@@ -20,6 +20,7 @@ from bot.core.market import Symbol
 from bot.core.orders import Accepted, Canceled, ExecutionReport, Fill, Rejected, Unknown
 from bot.core.state import TradingState
 from bot.daemon.drift_watch import FREEZE, OK, SHRINK
+from bot.daemon.loop import MODELS_KEY
 from bot.daemon.metric_families import Families
 from bot.daemon.model_watch import WatchVerdict
 from bot.daemon.slippage import SlippageBook
@@ -73,8 +74,20 @@ class Metrics:
         self._by_event = self._counted_events()
         self.families.slope.set(math.nan)
         self.families.model_age.set(math.nan)
-        for status in ("sent", "refused", *_STATUS.values()):
-            self.families.orders.labels(status)
+        self._begin_counters()
+
+    def _begin_counters(self) -> None:
+        """Counters that alerts watch are there from the start: the growth from nothing to one shows no growth."""
+        families = self.families
+        for family, values in (
+            (families.orders, ("sent", "refused", *_STATUS.values())),
+            (families.retrains, ("finished", "failed", "missed")),
+            (families.replays, ("finished", "diverged", "failed")),
+            (families.notifications, ("sent", "failed", "dropped", "muted")),
+            (families.log_lines, ("warning", "error")),
+        ):
+            for value in values:
+                family.labels(value)
 
     # --- taps ---------------------------------------------------------------------------------------------
 
@@ -190,6 +203,8 @@ class Metrics:
             self._work_out_risk(self._last.equity, self._snapshot["risk"])
         if self._snapshot:
             self._work_out_account(self._snapshot["account"])
+            due_ms = (self._snapshot.get(MODELS_KEY) or {}).get("next_retrain_ms")
+            families.retrain_due.set((due_ms or 0) / 1000)
 
     def _work_out_risk(self, equity: float, risk: Mapping[str, Any]) -> None:
         families = self.families

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator
@@ -16,7 +17,11 @@ _RULES = GateRules()
 class RetrainSettings(Section):
     """When and what is trained anew."""
 
-    enabled: bool = Field(False, description="Whether the daemon trains new models by itself.")
+    enabled: bool = Field(False, description="Whether new models are trained, by the schedule.")
+    by: Literal["daemon", "service"] = Field(
+        "daemon",
+        description="Who does it: the daemon, or `bot retrainer`, a process of its own on the same state folder.",
+    )
     schedule: str = Field(
         "0 3 * * sun",
         description="When, as a crontab line: minute, hour, day of the month, month, day of the week.",
@@ -41,6 +46,11 @@ class RetrainSettings(Section):
         if value not in available_timezones():
             raise ValueError(f"{value} is not a time zone; write it as Europe/Berlin")
         return value
+
+    @property
+    def span_days(self) -> int:
+        """Days of candles that a retraining looks at, those for the features' warm-up included."""
+        return self.train_days + 7 * self.max_weeks + 2
 
     @property
     def zone(self) -> ZoneInfo:

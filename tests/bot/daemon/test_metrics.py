@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -163,6 +164,34 @@ async def test_lines_of_the_log_are_counted() -> None:
     assert name not in found
     assert found["bot_model_info{model_id=no-trade,proven=,recipe=}"] == 1
     assert math.isnan(found["bot_model_age_seconds"])
+
+
+async def test_the_next_retraining_is_that_of_the_last_minute() -> None:
+    """Its time in seconds where one is due, and 0 where none ever is."""
+    kept = metrics()
+    kept.on_batch(batch(3), None, None)
+    assert values(await kept.exposition())["bot_retrain_due_timestamp_seconds"] == 0.0
+    clock = FixedClock(at(9))
+    later = metrics(clock)
+    snapshot = {**SNAPSHOT, "models": {"next_retrain_ms": 1_700_000_000_000}}
+    later.on_batch(replace(batch(4), snapshot=snapshot), None, None)
+    assert values(await later.exposition())["bot_retrain_due_timestamp_seconds"] == 1_700_000_000.0
+
+
+async def test_what_alerts_watch_begins_at_nothing() -> None:
+    """The first failure is a growth from 0 that Prometheus sees, and not a series that has always been 1."""
+    found = values(await metrics().exposition())
+    for name in (
+        "bot_orders_total{status=unknown}",
+        "bot_notifications_total{outcome=dropped}",
+        "bot_log_lines_total{level=error}",
+        "bot_retrain_runs_total{outcome=failed}",
+        "bot_model_changes_total{kind=rolled_back}",
+        "bot_candle_gaps_total{stage=remains}",
+        "bot_replay_divergences_total",
+        "bot_feed_reconnects_total",
+    ):
+        assert found[name] == 0.0, name
 
 
 async def test_drift_is_that_of_the_last_verdict() -> None:
