@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,24 @@ class InputCount:
     outside: int = 0
     window_outside: int = 0
     abstains: bool = False
+
+
+class SeenWindow(NamedTuple):
+    """What a model looks at when it forecasts.
+
+    Attributes:
+        columns: Names of the features.
+        features: float64 [window, f], before scaling, the newest row last.
+        normalized: float32 [window, f], as the network gets them.
+        outside: bool [window, f], which values lie beyond what was seen in training.
+        most_outside: More such values than this in the window, and there is no forecast.
+    """
+
+    columns: tuple[str, ...]
+    features: npt.NDArray[np.float64]
+    normalized: npt.NDArray[np.float32]
+    outside: npt.NDArray[np.bool_]
+    most_outside: int
 
 
 class OnnxPredictor:
@@ -223,6 +242,20 @@ class OnnxPredictor:
         """The column with the most values of a symbol's window beyond what was seen in training, if any is."""
         stream = self._streams.get(symbol)
         return None if stream is None or not stream.ready else stream.farthest_column()
+
+    def seen_window(self, symbol: Symbol) -> SeenWindow | None:
+        """The newest window of a symbol for a person to read; None while it is not whole."""
+        stream = self._streams.get(symbol)
+        if stream is None or not stream.ready:
+            return None
+        features, scaler = stream.window_features(), self._forecaster.scaler
+        return SeenWindow(
+            self._forecaster.passport.columns,
+            features,
+            stream.window().copy(),
+            scaler.beyond(features),
+            self._most_outside,
+        )
 
     def _stream(self, symbol: Symbol) -> FeatureStream:
         """The symbol's stream, made on first use."""

@@ -2,19 +2,19 @@
 
 An event is a dotted name in the past tense (``order.filled``) and plain fields. Every line carries ``ts`` (UTC,
 milliseconds), ``level``, ``event`` and what ``configure`` was given (run_id, mode, and simulated or unproven where it is so).
-No value can break a line or move a cursor, and what is named like a secret is not written.
+No value can break a line or move a cursor, and what is named like a secret is not written. A line has a bound, and what
+comes too often is counted and told in one line with ``repeated_count`` (``bot.log_limits``); whoever taps the log hears all.
 
 Loggers may be made before ``configure`` and kept: they follow it. Until then only warnings are written, to stderr.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeAlias
@@ -25,39 +25,40 @@ from structlog.typing import FilteringBoundLogger
 
 from bot import log_taps
 from bot.errors import ConfigError
+from bot.log_files import RotatingFile
+from bot.log_limits import MOST_LINE, RepeatRule, Repeats, Untold, shortened, told
+from bot.log_lines import console_line, json_line
 from bot.redaction import (
     HIDDEN,
     line_without_secrets,
     names_a_secret,
     redacted,
     redacted_closely,
+    redacted_end,
     redacted_value,
+    without_secrets,
 )
+
+__all__ = [
+    "EVENT_NAME",
+    "LogConfig",
+    "RotatingFile",
+    "bind_always",
+    "close",
+    "configure",
+    "console_line",
+    "get_logger",
+    "json_line",
+    "listen",
+    "redact_library_logs",
+    "stop_listening",
+]
 
 EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 """What every event's name looks like."""
 
 _LONG: Final = 40
 """Shorter texts without ``=`` are symbols and ids; searching them for telling names would cost 1 µs each."""
-_LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
-_COLORS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
-_PLAIN: Final = "\x1b[0m"
-_NOT_ON_CONSOLE: Final = frozenset(
-    {
-        "ts",
-        "level",
-        "event",
-        "run_id",
-        "mode",
-        "simulated",
-        "unproven",
-        "exception",
-        "module",
-        "model_id",
-        "candle_at_ms",
-    }
-)
-
 Fields: TypeAlias = MutableMapping[str, Any]
 
 
@@ -88,47 +89,17 @@ class LogConfig(Protocol):
     def backups(self) -> int:
         """Rotated files that are kept."""
 
+    @property
+    def repeat_most(self) -> int:
+        """Lines of the same event, symbol and level that are written in a stretch of time; 0 writes all."""
 
-class RotatingFile:
-    """A file of lines that is renamed to ``name.1`` when it is full, ``name.1`` to ``name.2``, and so on.
+    @property
+    def repeat_seconds(self) -> float:
+        """How long that stretch is."""
 
-    Args:
-        path: The file; its folder is made.
-        max_bytes: A line that would make it larger goes to a new one.
-        backups: Renamed files that are kept.
-    """
-
-    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        self.path = path
-        self._max_bytes = max_bytes
-        self._backups = backups
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        self._size = self._file.tell()
-
-    def write(self, line: bytes) -> None:
-        """Append a line, in a new file where this one is full."""
-        if self._size and self._size + len(line) > self._max_bytes:
-            self._rotate()
-        self._file.write(line)
-        self._size += len(line)
-
-    def _rotate(self) -> None:
-        self._file.close()
-        for number in range(self._backups - 1, 0, -1):
-            older = self._numbered(number)
-            if older.exists():
-                older.replace(self._numbered(number + 1))
-        self.path.replace(self._numbered(1))
-        self._file = self.path.open("ab", buffering=0)
-        self._size = 0
-
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        self._file.close()
+    @property
+    def repeat_exempt(self) -> tuple[str, ...]:
+        """Events, or beginnings of them, that are always written."""
 
 
 class Output:
@@ -173,7 +144,7 @@ class Output:
 _output = Output()
 _always: dict[str, Any] = {}
 _processors: list[Any] = []
-_applied: tuple[str, _Renderer]
+_applied: tuple[str, _Renderer, _Limiter]
 
 
 def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: Any) -> None:
@@ -209,7 +180,8 @@ def configure(config: LogConfig, *, stream: BinaryIO | None = None, **always: An
         stored=file is not None,
         omits=frozenset(config.console_omits),
     )
-    _apply(config.level, renderer)
+    rule = RepeatRule(config.repeat_most, config.repeat_seconds, config.repeat_exempt)
+    _apply(config.level, renderer, _Limiter(rule, renderer))
 
 
 def bind_always(**fields: Any) -> None:
@@ -222,7 +194,8 @@ def bind_always(**fields: Any) -> None:
 
 
 def close() -> None:
-    """Close the log file, and write to stderr again."""
+    """Tell what was left out, close the log file, and write to stderr again."""
+    _applied[2].flush()
     if _output.file is not None:
         _output.file.close()
     _output.file = _output.stream = None
@@ -273,9 +246,9 @@ def stop_listening(tap: log_taps.Tap) -> None:
     _apply(*_applied)
 
 
-def _apply(level: str, renderer: _Renderer) -> None:
+def _apply(level: str, renderer: _Renderer, limiter: _Limiter) -> None:
     global _applied  # noqa: PLW0603 - as the processors, one for the process
-    _applied = (level, renderer)
+    _applied = (level, renderer, limiter)
     # In place: a bound logger that was made earlier keeps this very list.
     _processors[:] = [
         _begin,
@@ -283,6 +256,7 @@ def _apply(level: str, renderer: _Renderer) -> None:
         structlog.processors.format_exc_info,
         _redact,
         *log_taps.processors(level),
+        limiter,
         renderer,
     ]
     structlog.configure(
@@ -309,7 +283,7 @@ def _redact(_logger: Any, _method: str, fields: Fields) -> Fields:
             fields[name] = HIDDEN
         elif isinstance(value, str):
             if "=" in value or len(value) > _LONG:
-                fields[name] = redacted_closely(value)
+                fields[name] = redacted_end(value) if name == "exception" else redacted_closely(value)
         elif isinstance(value, BaseException):
             fields[name] = redacted_closely(str(value))
         elif isinstance(value, (dict, list, tuple)):
@@ -339,59 +313,47 @@ class _Renderer:
 
     def __call__(self, _logger: Any, _method: str, fields: Fields) -> tuple[tuple[Any, ...], dict[str, Any]]:
         fields["ts"] = self._time_text(fields["ts"])
+        forms = self._forms(fields)
+        if max(map(len, forms)) > MOST_LINE:
+            forms = self._forms(shortened(fields, without_secrets))
+        return (forms,), {}
+
+    def _forms(self, fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
+        """What the stream and the file get."""
         if not self._console:
             line = line_without_secrets(json_line(fields))
-            return ((line, line),), {}
+            return line, line
         shown = b""
         if fields["event"] not in self._omits:
             text = console_line(fields, colored=self._colored).encode("utf-8", "backslashreplace")
             shown = line_without_secrets(text)
-        return ((shown, line_without_secrets(json_line(fields)) if self._stored else b""),), {}
+        return shown, line_without_secrets(json_line(fields)) if self._stored else b""
 
 
-def json_line(fields: Mapping[str, Any]) -> bytes:
-    """One JSON object and a line feed; every other character that ends a line anywhere is escaped."""
-    try:
-        line = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except (
-        TypeError
-    ):  # an integer of more than 64 bits, half a surrogate pair: slower, but a line all the same
-        line = json.dumps(fields, default=str).encode()
-    if not line.isascii():
-        line = _LINE_BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
-    return line + b"\n"
+class _Limiter:
+    """The processor before the last: leaves out what comes too often, and tells how much that was."""
+
+    def __init__(self, rule: RepeatRule, renderer: _Renderer) -> None:
+        self._repeats = Repeats(rule)
+        self._renderer = renderer
+        self._at = 0.0
+
+    def __call__(self, _logger: Any, _method: str, fields: Fields) -> Fields:
+        self._at = at = fields["ts"]
+        self._tell(self._repeats.over(at))
+        if self._repeats.takes(fields, at):
+            return fields
+        raise structlog.DropEvent
+
+    def flush(self) -> None:
+        """Tell what was left out so far."""
+        self._tell(self._repeats.all())
+
+    def _tell(self, untold: Sequence[Untold]) -> None:
+        for one in untold:
+            (forms,), _ = self._renderer(None, "", told(one, self._at))
+            _output.msg(forms)
 
 
-def console_line(fields: Mapping[str, Any], *, colored: bool) -> str:
-    """Time, level, event and fields for a person; a traceback follows on lines of its own, indented."""
-    level = str(fields["level"])
-    words = [str(fields["ts"])[11:23], f"{level:<7}"]
-    if fields.get("simulated"):
-        words.append("simulated")
-    if fields.get("unproven"):
-        words.append("UNPROVEN")
-    words.append(f"{_visible(str(fields['event'])):<20}")
-    words += [
-        f"{_visible(str(name))}={_worded(value)}"
-        for name, value in fields.items()
-        if name not in _NOT_ON_CONSOLE
-    ]
-    line = " ".join(words)
-    color = _COLORS.get(level, "") if colored else ""
-    text = f"{color}{line}{_PLAIN}\n" if color else f"{line}\n"
-    below = str(fields.get("exception") or "").splitlines()
-    return text + "".join(f"    {_visible(row)}\n" for row in below)
-
-
-def _worded(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return _visible(value if isinstance(value, str) else str(value))
-
-
-def _visible(text: str) -> str:
-    """Text with every character that does not print written as an escape."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-
-
-_apply("warning", _Renderer(console=False, colored=False, stored=False))
+_first = _Renderer(console=False, colored=False, stored=False)
+_apply("warning", _first, _Limiter(RepeatRule(0, 0.0), _first))

@@ -107,14 +107,18 @@ class FeatureStream:
         return self._valid_run >= self._window
 
     def farthest_column(self) -> str | None:
-        """The column with the most values of the window beyond what was seen in training; None where none is.
+        """The column with the most values of the window beyond what was seen in training; None where none is."""
+        counts = self._scaler.beyond(self.window_features()).sum(axis=0)
+        return self._features.columns[int(counts.argmax())] if counts.any() else None
+
+    def window_features(self) -> npt.NDArray[np.float64]:
+        """The last ``window`` rows before scaling, float64 [window, f].
 
         Rows are kept scaled, so they are computed once more: for a person to read, not for every minute.
         """
         kept = min(self._held, _REACH + self._window)
         rows = self._features.compute(self._candles.rows(self._end - kept, self._end)).matrix
-        counts = self._scaler.beyond(rows[-self._window :]).sum(axis=0)
-        return self._features.columns[int(counts.argmax())] if counts.any() else None
+        return rows[-self._window :]
 
     def window(self) -> npt.NDArray[np.float32]:
         """The last ``window`` rows, scaled, float32 [window, f], as a view that the next candle may overwrite."""

@@ -1,12 +1,8 @@
-"""``bot status``, ``bot logs`` and ``bot trades``: what a running or stopped bot has done, read from its state folder."""
+"""``bot status`` and ``bot trades``: what a running or stopped bot has done, read from its state folder."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.live_status import live_lines, live_status
-from bot.cli.model_status import is_unproven, model_lines, model_status, serving_now
+from bot.cli.model_status import model_lines, model_status, serving_now
 from bot.cli.replay_status import replay_line, replay_status
 
 if TYPE_CHECKING:
@@ -28,8 +24,6 @@ StateDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DEFAULT_STATE_DIR = Path("var")
-LOG_FILE = Path("logs") / "bot.jsonl"
-FOLLOW_SECONDS = 0.25
 
 
 def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
@@ -114,93 +108,6 @@ def trades(
             for row in rows
         ],
     )
-
-
-def logs(
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new lines.")] = False,
-    event: Annotated[
-        list[str] | None, typer.Option("--event", help="Only this event (a prefix will do).")
-    ] = None,
-    symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
-    level: Annotated[
-        str | None, typer.Option("--level", help="Only this level: info, warning, error.")
-    ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the newest lines.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Show the log of the bot, filtered.
-
-    Example: bot logs --follow --event order. --event trade.
-    """
-    from bot.errors import NotRunningError
-
-    path = state_dir / LOG_FILE
-    if not path.exists():
-        raise NotRunningError(f"there is no log at {path}: start the bot with `bot run` or `make run` first")
-    wanted = (tuple(event or ()), symbol, level)
-    kept = [row for row in _read(path) if _passes(row, *wanted)]
-    if not as_json and is_unproven(_read(path)):
-        typer.echo("UNPROVEN: the gate has not promoted the model that trades.")
-    for row in kept[len(kept) - min(lines, len(kept)) :]:
-        _print_line(row, as_json)
-    if follow:
-        for row in _follow(path):
-            if _passes(row, *wanted):
-                _print_line(row, as_json)
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in file:
-            yield _row(line)
-
-
-def _follow(path: Path) -> Iterator[dict[str, Any]]:
-    """New lines as they come, over rotations of the file."""
-    file = path.open("rb")
-    file.seek(0, os.SEEK_END)
-    try:
-        while True:
-            line = file.readline()
-            if line.endswith(b"\n"):
-                yield _row(line)
-                continue
-            if line:
-                file.seek(-len(line), os.SEEK_CUR)  # half a line: wait for the rest
-            if path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                file.close()
-                file = path.open("rb")
-                continue
-            time.sleep(FOLLOW_SECONDS)
-    finally:
-        file.close()
-
-
-def _row(line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    return row if isinstance(row, dict) else {"event": line.decode(errors="replace").strip()}
-
-
-def _passes(row: dict[str, Any], events: tuple[str, ...], symbol: str | None, level: str | None) -> bool:
-    return (
-        (not events or str(row.get("event", "")).startswith(events))
-        and (symbol is None or row.get("symbol") == symbol)
-        and (level is None or row.get("level") == level)
-    )
-
-
-def _print_line(row: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(row) + "\n")
-        return
-    rest = "  ".join(
-        f"{key}={value}" for key, value in row.items() if key not in {"ts", "level", "event", "run_id"}
-    )
-    sys.stdout.write(f"{row.get('ts', '')}  {row.get('level', ''):7}  {row.get('event', ''):20}  {rest}\n")
 
 
 def _counted(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ class Config(NamedTuple):
     file: Path | None = None
     max_bytes: int = 1_000_000
     backups: int = 1
+    repeat_most: int = 0
+    repeat_seconds: float = 60.0
+    repeat_exempt: tuple[str, ...] = ()
 
 
 @pytest.fixture

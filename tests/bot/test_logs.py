@@ -41,6 +41,9 @@ class Config:
     file: Path | None = None
     max_bytes: int = 10_000
     backups: int = 2
+    repeat_most: int = 0
+    repeat_seconds: float = 60.0
+    repeat_exempt: tuple[str, ...] = ()
 
 
 @pytest.fixture(autouse=True)
