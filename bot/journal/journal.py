@@ -23,6 +23,7 @@ from bot.core.records import intent_to_json, report_to_json
 from bot.core.risk import StateChange
 from bot.errors import StorageError
 from bot.journal.performance import PerformanceTables
+from bot.journal.retention import PrunableTables
 from bot.journal.schema import connect, lengthen_log, migrate, start_log_over
 from bot.ports import BatchRecord, InterimRecord
 
@@ -33,7 +34,7 @@ _FULL_SIZE = [1.0, ""]
 """Of entries, as a snapshot has it; a batch tells only another one."""
 
 
-class SqliteJournal(PerformanceTables):
+class SqliteJournal(PerformanceTables, PrunableTables):
     """Adapter of the Journal port.
 
     Args:

@@ -14,7 +14,7 @@ from bot.core.market import DAY_MS, Candle
 from bot.core.performance import LiveForecast, Matured
 from bot.core.position import Trade
 from bot.errors import DataError, NotRunningError, StorageError
-from bot.journal.schema import connect
+from bot.journal.schema import SCHEMA_VERSION, connect, known_version, stand_in
 
 DAY_SNAPSHOTS_SCHEMA = 5
 """From this version on a journal keeps the engine as it was before each day."""
@@ -54,6 +54,7 @@ class JournalReader:
 
     Raises:
         NotRunningError: There is no journal yet.
+        StorageError: It was written by a newer version of the bot. One of an older version is read as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +64,12 @@ class JournalReader:
             )
         self.path = path
         self._db = connect(str(path), read_only=True)
-        if not self._rows("PRAGMA user_version")[0][0]:
+        try:
+            version = known_version(self._db, str(path))
+            stand_in(self._db, version or SCHEMA_VERSION)
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal {path} can't be read: {error}") from error
+        if not version:
             raise NotRunningError(f"the journal {path} holds nothing yet: start the bot with `bot run` first")
 
     def close(self) -> None:
@@ -87,6 +93,13 @@ class JournalReader:
                 yield _batch(at_ms, payload)
         except sqlite3.Error as error:
             raise StorageError(f"the journal {self.path} can't be read: {error}") from error
+
+    def newest_batches(self, limit: int) -> list[StoredBatch]:
+        """The newest batches, newest first."""
+        rows = self._rows(
+            "SELECT closed_at_ms, payload FROM batches ORDER BY closed_at_ms DESC LIMIT ?", limit
+        )
+        return [_batch(*row) for row in rows]
 
     def batch_times(self) -> tuple[int, int] | None:
         """When the candles of the first and of the last batch closed; None where nothing was decided."""

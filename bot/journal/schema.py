@@ -123,6 +123,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
+STAND_INS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (
+        2,
+        (
+            "CREATE TEMP VIEW batches AS SELECT at_ms AS closed_at_ms, payload FROM main.events WHERE kind = 'batch'",
+            "CREATE TEMP VIEW notes AS SELECT seq AS id, kind, at_ms, payload FROM main.events WHERE kind <> 'batch'",
+        ),
+    ),
+    (3, tuple(statement.replace("CREATE TABLE", "CREATE TEMP TABLE") for statement in MIGRATIONS[2][::2])),
+    (4, tuple(statement.replace("CREATE TABLE", "CREATE TEMP TABLE") for statement in MIGRATIONS[3])),
+    (5, tuple(statement.replace("CREATE TABLE", "CREATE TEMP TABLE") for statement in MIGRATIONS[4])),
+)
+"""For who only reads a journal of an older version: by the version that made a table, what stands in for it."""
+
 LOG_PAGES = 1024
 """Pages of the write-ahead log."""
 
@@ -137,6 +151,8 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         uri = f"file:{path}?mode={'ro' if read_only else 'rwc'}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0)
         if not read_only:
+            # Of a new file alone: free pages at its end can be given back to the disk.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA wal_autocheckpoint=0")  # the journal does it when no decision waits
@@ -152,18 +168,39 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         StorageError: The journal was written by a newer version of the bot.
     """
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise StorageError(
-            f"the journal {path} has schema {version}, this version of the bot knows {SCHEMA_VERSION}: "
-            "use the newer version, or another state folder"
-        )
+    version = known_version(connection, path)
     for number in range(version, SCHEMA_VERSION):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[number]:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
+
+
+def known_version(connection: sqlite3.Connection, path: str) -> int:
+    """The version of a journal's tables; 0 where it has none.
+
+    Raises:
+        StorageError: It was written by a newer version of the bot.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            f"the journal {path} has schema {version}, this version of the bot knows {SCHEMA_VERSION}: "
+            "use the newer version, or another state folder"
+        )
+    return version
+
+
+def stand_in(connection: sqlite3.Connection, version: int) -> None:
+    """Give a reader of an older journal the tables that it lacks; the file stays as it is.
+
+    A table that did not exist holds nothing; what lay in another is read from there.
+    """
+    for made_in, statements in STAND_INS:
+        if version < made_in:
+            for statement in statements:
+                connection.execute(statement)
 
 
 def lengthen_log(connection: sqlite3.Connection) -> None:
