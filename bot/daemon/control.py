@@ -1,7 +1,7 @@
 """The control API of a running daemon: HTTP on loopback, commands by a token that only the state folder holds.
 
-``Operator`` is what acts; this module only carries words to it. It runs in the event loop that trades, and nothing that
-happens here may end the daemon: a server that fails is told in the log, and trading goes on without it.
+``bot.daemon.commanding`` carries commands to what acts; this module only serves. It runs in the event loop that trades,
+and nothing that happens here may end the daemon: a server that fails is told in the log, and trading goes on without it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
+from bot.daemon.commanding import CONTROL_API, CommandDesk, CommandName, Operator, Outcome
 from bot.daemon.control_files import Address, keep_token, remove_address, write_address
-from bot.daemon.progress import Health
+from bot.daemon.control_reads import Recordings
 from bot.daemon.telling import Log
-from bot.errors import BotError, EngineProtocolError
 
 if TYPE_CHECKING:
-    from bot.daemon.control_http import GuestServer
+    from bot.web.guest import GuestServer
 
-COMMAND_SECONDS: Final = 10.0
 END_SECONDS: Final = 2.0
-
-
-class Operator(Protocol):
-    """What carries out commands and knows how things stand; called in the event loop."""
-
-    async def command(
-        self, name: Literal["pause", "resume", "halt", "flatten"], reason: str
-    ) -> dict[str, Any]:
-        """Act, and answer with the state after it as JSON values; raises BotError where it can't be done."""
-
-    def status(self) -> dict[str, Any]:
-        """Account, positions, orders, state and model, as JSON values; must be quick."""
-
-    def health(self) -> Health:
-        """Whether the daemon gets on; must be quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +46,36 @@ class ControlServer:
     """Serves the API while the daemon runs.
 
     Args:
-        operator: What acts.
+        operator: Knows how things stand.
+        desk: Carries commands to it.
+        recordings: Journal and log, to be read.
         metrics: The text of ``/metrics``; None has no such page.
         rules: How it is served.
         state_dir: Where token and address are kept.
         log: Bound with run_id and mode.
         monotonic_ns: A counter that never goes back.
-        command_seconds: A command that takes longer is answered with 504; it is not broken off.
     """
 
     def __init__(
         self,
         operator: Operator,
+        desk: CommandDesk,
+        recordings: Recordings,
         metrics: Callable[[], Awaitable[bytes]] | None,
         rules: ControlRules,
         state_dir: Path,
         log: Log,
         monotonic_ns: Callable[[], int],
-        *,
-        command_seconds: float = COMMAND_SECONDS,
     ) -> None:
         self._operator = operator
+        self._desk = desk
+        self._recordings = recordings
         self._metrics = metrics
         self._rules = rules
         self._state_dir = state_dir
         self._log = log
         self._monotonic_ns = monotonic_ns
-        self._command_seconds = command_seconds
         self._opened: tuple[GuestServer, socket.socket] | None = None
-        self._at_work: set[asyncio.Task[dict[str, Any]]] = set()
 
     @staticmethod
     def prepare() -> None:
@@ -114,7 +99,7 @@ class ControlServer:
             self._log.warning("control.renewed", reason=renewed)
         rules = self._rules
         taken = bound_socket(rules.host, rules.port)
-        app = control_app(self._health, self._operator.status, self._give, self._metrics)
+        app = control_app(self._health, self._operator.status, self._give, self._recordings, self._metrics)
         app.openapi()  # made once, and not when the first one asks
         admission = Admission(token, rules.loopback, rules.host, OPEN_PATHS)
         server = guest_server(Guard(app, admission, self._log, self._monotonic_ns), self._log)
@@ -166,33 +151,5 @@ class ControlServer:
         health = self._operator.health()
         return health.healthy, health.as_json()
 
-    async def _give(
-        self, name: Literal["pause", "resume", "halt", "flatten"], reason: str
-    ) -> tuple[int, dict[str, Any]]:
-        """Carry a command to the operator; one that takes long goes on, and its sender is told so."""
-        work = asyncio.create_task(self._operator.command(name, reason), name=f"command-{name}")
-        self._at_work.add(work)
-        work.add_done_callback(self._at_work.discard)
-        done, _ = await asyncio.wait({work}, timeout=self._command_seconds)
-        if not done:
-            work.add_done_callback(self._came_late)
-            self._log.warning("control.delayed", command=name, seconds=self._command_seconds)
-            sentence = (
-                f"{name} is not done after {self._command_seconds:g} seconds; it goes on: ask bot status"
-            )
-            return 504, {"error": sentence}
-        try:
-            answer = work.result()
-        except EngineProtocolError:
-            raise  # a bug of ours: the log gets it whole
-        except BotError as refused:
-            self._log.error("control.command_failed", command=name, reason=reason, error=str(refused))
-            return 503, {"error": str(refused)}
-        self._log.warning("control.commanded", command=name, reason=reason, state=answer.get("state"))
-        return 200, answer
-
-    def _came_late(self, work: asyncio.Task[dict[str, Any]]) -> None:
-        """A command that nobody waits for any more has ended: its fault must not be lost."""
-        fault = None if work.cancelled() else work.exception()
-        if fault is not None:
-            self._log.error("control.command_failed", command=work.get_name(), reason="", error=repr(fault))
+    async def _give(self, name: CommandName, reason: str) -> Outcome:
+        return await self._desk.give(name, reason, CONTROL_API)

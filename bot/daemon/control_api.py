@@ -1,21 +1,25 @@
-"""The control API as OpenAPI describes it: health, status, four commands and the metrics.
+"""The control API as OpenAPI describes it: health, status, four commands, what was done so far, and the metrics.
 
-It runs in the thread that trades: every handler hands out what is known already, or passes a word on.
+It runs in the thread that trades: every handler hands out what is known already, or passes a word on; what has to be
+read from a file (``bot.daemon.control_pages``) is read in another thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import orjson
-from fastapi import Body, FastAPI, Request, Response, Security
+from fastapi import Body, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-CommandName: TypeAlias = Literal["pause", "resume", "halt", "flatten"]
+from bot.daemon.commanding import BY_HAND, LONGEST_REASON, CommandName
+from bot.daemon.control_answers import answers, as_json, by_token, refusals
+from bot.daemon.control_pages import add_pages
+from bot.daemon.control_reads import Recordings
+
 Give: TypeAlias = Callable[[CommandName, str], Awaitable[tuple[int, dict[str, Any]]]]
 """Gives a command; answers with the status of HTTP and the body."""
 
@@ -35,7 +39,7 @@ class CommandBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(
-        "by hand", min_length=1, max_length=200, description="Goes into the log and the journal."
+        BY_HAND, min_length=1, max_length=LONGEST_REASON, description="Goes into the log and the journal."
     )
 
 
@@ -50,16 +54,11 @@ class HealthBody(BaseModel):
     expected_seconds: float
 
 
-class RefusalBody(BaseModel):
-    """One sentence that says what is wrong."""
-
-    error: str
-
-
 def control_app(
     health: Callable[[], tuple[bool, dict[str, Any]]],
     status: Callable[[], dict[str, Any]],
     give: Give,
+    recordings: Recordings,
     metrics: Callable[[], Awaitable[bytes]] | None,
 ) -> FastAPI:
     """The application.
@@ -68,6 +67,7 @@ def control_app(
         health: Whether the daemon is healthy, and the body that says so.
         status: What ``/v1/status`` answers.
         give: Gives a command.
+        recordings: Journal and log, to be read.
         metrics: The text of ``/metrics``; None has no such page.
     """
     app = FastAPI(
@@ -80,14 +80,15 @@ def control_app(
         exception_handlers={HTTPException: _http_fault, RequestValidationError: _malformed},
     )
     _add_reading(app, health, status, metrics)
-    token = [Security(HTTPBearer(auto_error=False, description="What STATE_DIR/control.token holds."))]
+    add_pages(app, status, recordings)
+    token = by_token()
     for name, line in _COMMANDS.items():
         app.post(
             f"/v1/{name}",
             dependencies=token,
             summary=line,
             operation_id=name,
-            responses=_answers(dict[str, Any], 400, 422, 503, 504),
+            responses=answers(dict[str, Any], 400, 422, 503, 504),
         )(_command(name, give))
     return app
 
@@ -99,26 +100,26 @@ def _add_reading(
     metrics: Callable[[], Awaitable[bytes]] | None,
 ) -> None:
     """The pages that change nothing."""
-    token = [Security(HTTPBearer(auto_error=False, description="What STATE_DIR/control.token holds."))]
+    token = by_token()
     unhealthy: dict[int | str, dict[str, Any]] = {
         503: {"model": HealthBody, "description": "Stalled, or not ready."}
     }
 
-    @app.get("/v1/health", operation_id="health", responses=_answers(HealthBody) | unhealthy)
+    @app.get("/v1/health", operation_id="health", responses=answers(HealthBody) | unhealthy)
     async def read_health() -> Response:
         """Whether minutes are decided as they should be; needs no token on loopback."""
         healthy, body = health()
-        return _json(body, 200 if healthy else 503)
+        return as_json(body, 200 if healthy else 503)
 
     @app.get(
         "/v1/status",
         operation_id="status",
         dependencies=token,
-        responses=_answers(dict[str, Any]),
+        responses=answers(dict[str, Any]),
     )
     async def read_status() -> Response:
         """Account, positions, orders and state, as they are now."""
-        return _json(status())
+        return as_json(status())
 
     if metrics is None:
         return
@@ -128,7 +129,7 @@ def _add_reading(
         "/metrics",
         operation_id="metrics",
         response_class=Response,
-        responses=_refusals() | _PAGE,
+        responses=refusals() | _PAGE,
     )
     async def read_metrics() -> Response:
         """Figures in the text format of Prometheus; needs no token on loopback."""
@@ -140,24 +141,10 @@ def _command(name: CommandName, give: Give) -> Callable[..., Awaitable[Response]
 
     async def command(body: Annotated[CommandBody | None, Body()] = None) -> Response:
         code, answer = await give(name, (body or CommandBody()).reason)
-        return _json(answer, code)
+        return as_json(answer, code)
 
     command.__doc__ = f"{_COMMANDS[name]} Answers with the state after it."
     return command
-
-
-def _answers(model: Any, *refusals: int) -> dict[int | str, dict[str, Any]]:
-    return {200: {"model": model}} | _refusals(*refusals)
-
-
-def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """Every page's refusals by the guard, and these."""
-    return {code: {"model": RefusalBody} for code in (401, 408, 413, 421, 500, *codes)}
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    """JSON; a number that is none (NaN) becomes null."""
-    return Response(orjson.dumps(body, default=str), status, media_type="application/json")
 
 
 async def _http_fault(_request: Request, fault: Exception) -> Response:
@@ -178,6 +165,6 @@ async def _malformed(_request: Request, fault: Exception) -> Response:
         fault.errors()[0] if isinstance(fault, RequestValidationError) else {"type": "", "msg": str(fault)}
     )
     if first["type"] == "json_invalid":
-        return _json({"error": 'the body is no JSON: send {"reason": "..."} or nothing'}, 400)
+        return as_json({"error": 'the body is no JSON: send {"reason": "..."} or nothing'}, 400)
     place = ".".join(str(part) for part in first.get("loc", ())[1:])
-    return _json({"error": f"{place or 'the body'}: {str(first['msg'])[:200]}"}, 422)
+    return as_json({"error": f"{place or 'the body'}: {str(first['msg'])[:200]}"}, 422)

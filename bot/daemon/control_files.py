@@ -2,123 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from bot.errors import StorageError
+from bot.web import files
+from bot.web.files import Address, make_token
+
+__all__ = [
+    "ADDRESS_FILE",
+    "TOKEN_FILE",
+    "Address",
+    "keep_token",
+    "make_token",
+    "read_address",
+    "read_token",
+    "remove_address",
+    "write_address",
+]
 
 TOKEN_FILE = "control.token"  # noqa: S105 - the name of a file
 ADDRESS_FILE = "control.json"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_LONGEST = 4096
-
-
-class Address(NamedTuple):
-    """Where the control API of a daemon listens."""
-
-    host: str
-    port: int
-    pid: int
-
-    @property
-    def netloc(self) -> str:
-        """Host and port as an address of the web has them."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def make_token() -> str:
-    """A new token: 32 random bytes as text."""
-    return secrets.token_urlsafe(32)
 
 
 def keep_token(state_dir: Path, make: Callable[[], str] = make_token) -> tuple[str, str | None]:
-    """The token of a state folder, made where there is none that can be trusted.
-
-    Args:
-        state_dir: The folder.
-        make: Makes a token.
-
-    Returns:
-        The token, and why an old one was replaced (others could read it, it is damaged); None where none was.
+    """The token of a state folder, made where there is none that can be trusted, and why an old one was replaced.
 
     Raises:
         StorageError: The folder can't be written.
     """
-    path = state_dir / TOKEN_FILE
-    token, fault = _trusted(path)
-    if token is not None:
-        return token, None
-    token = make()
-    _replace(path, f"{token}\n", 0o600)
-    return token, fault
+    return files.keep_token(state_dir / TOKEN_FILE, make)
 
 
 def read_token(state_dir: Path) -> str | None:
     """The token, for who gives commands; None where there is none or it may not be read."""
-    try:
-        text = (state_dir / TOKEN_FILE).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if _TOKEN.fullmatch(text) else None
+    return files.read_token(state_dir / TOKEN_FILE)
 
 
 def write_address(state_dir: Path, address: Address) -> None:
     """Tell where the API listens; whole or not at all."""
-    _replace(state_dir / ADDRESS_FILE, json.dumps(address._asdict()) + "\n", 0o644)
+    files.write_address(state_dir / ADDRESS_FILE, address)
 
 
 def remove_address(state_dir: Path) -> None:
     """Tell that it listens no more."""
-    (state_dir / ADDRESS_FILE).unlink(missing_ok=True)
+    files.remove_address(state_dir / ADDRESS_FILE)
 
 
 def read_address(state_dir: Path) -> Address | None:
     """Where the API of the folder's daemon listens; None where no file says so, or it is no address."""
-    try:
-        found = json.loads((state_dir / ADDRESS_FILE).read_text(encoding="utf-8")[:_LONGEST])
-        host, port, pid = found["host"], found["port"], found["pid"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not isinstance(host, str) or not isinstance(port, int) or not isinstance(pid, int):
-        return None
-    return Address(host, port, pid) if 0 < port < 65_536 else None
-
-
-def _trusted(path: Path) -> tuple[str | None, str | None]:
-    """The token that lies there, if nobody else could read or place it; else why it isn't used."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None, None
-    except OSError as error:
-        return None, f"it could not be read: {error.strerror}"
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        text = file.read(_LONGEST).decode("ascii", "replace").strip()
-    if status.st_uid != os.geteuid():
-        return None, "it belonged to another user"
-    if status.st_mode & 0o077:
-        return None, f"others could read it (mode {status.st_mode & 0o777:04o})"
-    if _TOKEN.fullmatch(text) is None:
-        return None, "it was damaged"
-    return text, None
-
-
-def _replace(path: Path, text: str, mode: int) -> None:
-    """Write a file in one step, never readable by more than its mode says."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        draft.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} can't be written: {error.strerror or error}") from error
+    return files.read_address(state_dir / ADDRESS_FILE)

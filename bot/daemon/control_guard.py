@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final
 
 import orjson
 
 from bot.daemon.telling import Log
+from bot.web.asgi import App, Knocks, Message, Receive, Refused, Scope, Send, is_meant_for
 
 LARGEST_BODY: Final = 4096
 """Bytes; a command is some fifty."""
 
+MOST_HEADERS: Final = 100
 BODY_SECONDS: Final = 5.0
 MOST_DRAINED: Final = 65_536
 DRAIN_SECONDS: Final = 1.0
-TELL_EVERY_SECONDS: Final = 60.0
-LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class Refused(NamedTuple):
-    """Why a request is not answered: the status of HTTP, and one sentence."""
-
-    status: int
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ class Admission:
 
     def fault(self, path: str, headers: Mapping[bytes, bytes]) -> Refused | None:
         """Why a request is refused, judged by its head; None where it is not."""
-        if self.loopback and not self._is_ours(headers.get(b"host")):
+        if self.loopback and not is_meant_for(headers.get(b"host"), self.host):
             return Refused(421, "this API answers to 127.0.0.1 and localhost only")
         if path in self.open_paths and self.loopback:
             return None
@@ -70,14 +57,6 @@ class Admission:
         if not secrets.compare_digest(given.strip(), self.token.encode()):
             return Refused(401, "the token is wrong: it is in control.token, in the daemon's state folder")
         return None
-
-    def _is_ours(self, host: bytes | None) -> bool:
-        """Whether the request is meant for this machine; one of HTTP/1.0 names nobody."""
-        if host is None:
-            return True
-        name, _, port = host.decode("latin-1").lower().rpartition(":")
-        named = name if name and port.isdigit() else host.decode("latin-1").lower()
-        return named in LOOPBACK_NAMES or named.strip("[]") == self.host
 
 
 class Guard:
@@ -100,9 +79,7 @@ class Guard:
         self._app = app
         self._admission = admission
         self._log = log
-        self._monotonic_ns = monotonic_ns
-        self._told_ns: int | None = None
-        self._untold = 0
+        self._knocks = Knocks(monotonic_ns)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -123,6 +100,8 @@ class Guard:
 
     async def _judged(self, scope: Scope, receive: Receive, answered: _Answer) -> Refused | None:
         """Pass a request on, or say why not."""
+        if len(scope["headers"]) > MOST_HEADERS:
+            return Refused(431, f"a request must not have more than {MOST_HEADERS} headers")
         headers = dict(scope["headers"])
         refused = self._admission.fault(scope["path"], headers)
         if refused is not None:
@@ -165,10 +144,8 @@ class Guard:
                         return
 
     def _tell(self, scope: Scope, refused: Refused) -> None:
-        """One line a minute at most: whoever knocks all night must not fill the log."""
-        self._untold += 1
-        now_ns = self._monotonic_ns()
-        if self._told_ns is not None and now_ns - self._told_ns < TELL_EVERY_SECONDS * 1e9:
+        """One line a minute at most."""
+        if (count := self._knocks.count()) is None:
             return
         client = scope.get("client") or ("unknown", 0)
         self._log.warning(
@@ -177,9 +154,8 @@ class Guard:
             path=str(scope["path"])[:100],
             status=refused.status,
             reason=refused.sentence,
-            count=self._untold,
+            count=count,
         )
-        self._told_ns, self._untold = now_ns, 0
 
 
 class _Answer:
