@@ -7,7 +7,7 @@ TAPE   ?=
 SPEED  ?= 60
 ARGS   ?=
 
-.PHONY: chaos run test check bench bench-peers clean lock format lint types floors setup setup-run
+.PHONY: audit bench bench-peers soak chaos check clean docs floors format image-pin images lint lock run sbom setup setup-run test types
 
 # ccxt is 100 MB of source: compiled once here, instead of at every start where bytecode can't be written.
 COMPILE = $(BIN)/python -m compileall -q -j 2 $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/ccxt
@@ -51,6 +51,10 @@ chaos: setup
 bench: setup
 	$(BIN)/python -m bench
 
+# Hours: 30 days of 10 symbols; SOAK_DAYS=1 SOAK_SYMBOLS=3 make soak is a look (docs/soak.md).
+soak: setup
+	$(BIN)/python -m bench.soak
+
 # What others are measured with lives in an environment of its own: their versions are none of our dependencies.
 PEERS := var/peers
 $(PEERS)/.ready: $(UV) requirements/peers.lock
@@ -70,6 +74,10 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# The site of the documents, into var/site; a link that leads nowhere ends it.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 floors: setup
 	$(BIN)/lint-imports
 
@@ -86,3 +94,36 @@ lock: $(UV)
 	$(LOCK) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
 	$(LOCK) requirements/peers.in -c requirements/dev.lock -o requirements/peers.lock
 	echo "uv" | $(LOCK) - -o requirements/uv.lock
+	echo "setuptools" | $(LOCK) - -c requirements/dev.lock -o requirements/build.lock
+
+# --- images (docs/docker.md) ------------------------------------------------------------------------------
+DOCKER      ?= docker
+PYTHON_TAG  ?= python:3.11-slim-bookworm
+AUDITED     ?= requirements/runtime.lock requirements/train.lock
+
+# The digest of the base image and a password for Grafana: what compose.yaml needs, each made once.
+image-pin:
+	$(DOCKER) pull --quiet $(PYTHON_TAG)
+	@pin=$$($(DOCKER) image inspect --format '{{index .RepoDigests 0}}' $(PYTHON_TAG)) \
+	&& case "$$pin" in *@sha256:*) ;; *) echo "$(PYTHON_TAG) has no digest: $$pin" >&2; exit 1;; esac \
+	&& { grep -v '^PYTHON_IMAGE=' .env 2>/dev/null; echo "PYTHON_IMAGE=$$pin"; } > .env.new && mv .env.new .env \
+	&& echo "PYTHON_IMAGE=$$pin is in .env"
+	@test -e secrets/grafana_admin_password || { mkdir -p -m 700 secrets secrets/bot \
+	&& head -c 24 /dev/urandom | base64 > secrets/grafana_admin_password && chmod 444 secrets/grafana_admin_password \
+	&& echo "Grafana's password is in secrets/grafana_admin_password"; }
+
+images:
+	$(DOCKER) compose build
+
+# The bill of materials of each image, CycloneDX: every package that its lock may install, with hashes.
+sbom: setup
+	@mkdir -p var/sbom
+	for lock in runtime train; do \
+	  $(BIN)/python -W ignore -m cyclonedx_py requirements requirements/$$lock.lock --pyproject pyproject.toml \
+	    --output-reproducible --output-format JSON --output-file var/sbom/$$lock.json || exit 1; \
+	done
+	@echo "var/sbom/runtime.json, var/sbom/train.json"
+
+# Known holes in what the locks pin; exit code 3 where the service of advisories can't be reached.
+audit: setup
+	$(BIN)/python -m bench.dependency_audit $(AUDITED)

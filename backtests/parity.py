@@ -206,7 +206,7 @@ def _check_names(
         if name not in known:
             raise ConfigError(f"there is no engine {name!r} to compare: use {', '.join(known)}")
     if len(set(engines)) < 2 or len(set(engines)) != len(engines):
-        raise ConfigError("parity needs at least two different engines")
+        raise ConfigError("parity needs at least two different engines, such as --engines fast,replay")
     if plant is not None and plant not in PLANTS:
         raise ConfigError(f"{plant!r} can't be planted: use {' or '.join(PLANTS)}")
     if plant_in is not None and (plant_in not in engines or plant_in in sources):

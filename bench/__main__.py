@@ -27,6 +27,7 @@ from bench.processes import BenchError, environment
 BENCHES = {
     "decision_latency": "bench.decision_latency",
     "retrain_latency": "bench.retrain_latency",
+    "dashboard_load": "bench.dashboard_load",
     "many_symbols": "bench.many_symbols",
     "daemon_memory": "bench.daemon_memory",
     "inference": "bench.inference",

@@ -125,7 +125,9 @@ def make_exchange(
     connector = None
     if connect_to is not None:
         if ca_file is None:
-            raise ConfigError("ca_file is missing: a local exchange is trusted only by its own certificate")
+            raise ConfigError(
+                "ca_file is missing: a local exchange is trusted only by its own certificate, STATE_DIR/sim/ca.pem"
+            )
         _require_loopback(connect_to)
         connector = OneAddressConnector(connect_to, ca_file)
         connector.session = aiohttp.ClientSession(connector=connector, trust_env=False)
@@ -248,7 +250,9 @@ def mapped(error: BaseException) -> BotError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (ssl.SSLCertVerificationError, aiohttp.ClientConnectorCertificateError)):
-            return ConfigError(f"the exchange's certificate is not trusted: {cause}")
+            return ConfigError(
+                f"the exchange's certificate is not trusted: {cause}; look at the machine's clock, and for a proxy in between"
+            )
         cause = cause.__cause__
     for kind in type(error).__mro__:
         if kind.__module__.startswith("ccxt.") and kind.__name__ in CCXT_ERRORS:
@@ -302,7 +306,9 @@ def _exchange_class(exchange_id: str) -> type[Any]:
 
 def _require_loopback(address: tuple[str, int]) -> None:
     if not (_is_address(address[0]) and ipaddress.ip_address(address[0]).is_loopback):
-        raise ConfigError(f"connect_to: {address[0]} is not a loopback address")
+        raise ConfigError(
+            f"connect_to: {address[0]} is not a loopback address; a simulated exchange is at 127.0.0.1"
+        )
 
 
 def _is_address(host: str) -> bool:

@@ -21,6 +21,11 @@ LEAST_LENGTH: Final = 8
 LEAST_WORD: Final = 16
 """Of a secret of several words or lines (a private key in PEM), those from this length on are secrets themselves."""
 
+MOST_SEARCHED: Final = 16_384
+"""Characters of a field of a log line that are searched and kept at most."""
+_EDGE: Final = 4_096
+"""Longer than any secret that is looked for."""
+
 _NAME = r"api[-_]?key|listen[-_]?key|private[-_]?key|signature|secret|token|password|passphrase"
 _NAMES: Final = re.compile(
     r"key|secret|token|password|passphrase|signature|credential|authorization", re.IGNORECASE
@@ -88,8 +93,21 @@ def redacted(text: str) -> str:
 
 
 def redacted_closely(text: str) -> str:
-    """``redacted``, and whatever follows a telling name even in prose: for the fields of a log line."""
-    return _LOOSE.sub(_keep_name, redacted(text))
+    """``redacted``, and whatever follows a telling name even in prose: for the fields of a log line.
+
+    Of a text beyond ``MOST_SEARCHED`` the rest is cut: to search a megabyte takes a second, and nobody reads it. What is
+    left ends before that place, so that no half of a secret is shown.
+    """
+    if len(text) <= MOST_SEARCHED:
+        return _LOOSE.sub(_keep_name, redacted(text))
+    return _LOOSE.sub(_keep_name, redacted(text[:MOST_SEARCHED]))[:-_EDGE] + "… (the rest is cut)"
+
+
+def redacted_end(text: str) -> str:
+    """``redacted_closely`` of a traceback, whose end is kept: there stands the error."""
+    if len(text) <= MOST_SEARCHED:
+        return redacted_closely(text)
+    return "(the beginning is cut) …" + redacted_closely(text[-MOST_SEARCHED:])[_EDGE:]
 
 
 def redacted_value(value: Any) -> Any:

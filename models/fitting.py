@@ -169,11 +169,13 @@ def _keep_best(model: Any, run: FitRun, *, interrupted: bool) -> None:
         raise ModelError(
             "training was interrupted before the first epoch had ended: there is nothing to keep"
             if interrupted
-            else "training diverged: the validation loss never was a number"
+            else "training diverged: the validation loss never was a number; try a smaller training.learning_rate"
         )
     assign(model.variables, run.best)
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
-        raise ModelError("training diverged: the weights are not all numbers")
+        raise ModelError(
+            "training diverged: the weights are not all numbers; try a smaller training.learning_rate"
+        )
 
 
 def _build(recipe: Recipe, data: Dataset) -> Network:

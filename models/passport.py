@@ -91,7 +91,7 @@ def read_passport(content: bytes, where: str) -> ModelPassport:
     try:
         document: dict[str, Any] = json.loads(content)
         seal = document.pop("seal")
-    except (ValueError, KeyError, AttributeError, TypeError) as fault:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as fault:
         raise ModelError(f"{where} is not a passport: {fault}") from fault
     if seal != sha256(canonical_json(document)) or content != canonical_json(document | {"seal": seal}):
         raise ModelError(f"{where} was altered: its seal does not fit its content")

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bot.bounded_yaml import bounded_load, bounded_text
 from bot.errors import ConfigError
 from models.recipe_sections import PlateauSection, StackedLstmSection, TrainingSection
 
@@ -29,7 +30,7 @@ def load_config(config_path: str) -> dict[str, Any]:
         ConfigError: The file is missing or no YAML, or a field is missing or out of range; names file and field.
     """
     try:
-        document = yaml.safe_load(_text(config_path))
+        document = bounded_load(_text(config_path))
     except yaml.YAMLError as fault:
         raise ConfigError(f"{config_path} is not YAML: {' '.join(str(fault).split())}") from fault
     if not isinstance(document, dict):
@@ -76,8 +77,8 @@ def _text(config_path: str) -> str:
     try:
         if config_path == DEFAULT_CONFIG and not path.exists():
             return (resources.files("config") / "config.yaml").read_text(encoding="utf-8")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
+        return bounded_text(path)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
         raise ConfigError(f"the configuration {config_path} cannot be read: {reason}") from fault
 

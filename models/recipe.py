@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from bot.bounded_yaml import bounded_load, bounded_text
 from bot.errors import ConfigError
 from models.features import FEATURE_SETS
 from models.hashing import canonical_json, sha256
@@ -97,7 +98,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """
     where, text = _recipe_text(name)
     try:
-        document = yaml.safe_load(text)
+        document = bounded_load(text)
     except yaml.YAMLError as fault:
         raise ConfigError(f"{where} is not YAML: {' '.join(str(fault).split())}") from fault
     if not isinstance(document, dict):
@@ -130,12 +131,12 @@ def _recipe_text(name: str) -> tuple[str, str]:
     """(where it was found, its text)."""
     try:
         if name.endswith((".yaml", ".yml")) or "/" in name:
-            return name, Path(name).read_text(encoding="utf-8")
+            return name, bounded_text(Path(name))
         if name not in recipe_names():
             raise ConfigError(f"there is no recipe {name!r} (known: {', '.join(recipe_names())})")
         entry = resources.files("config") / "recipes" / f"{name}.yaml"
         return f"config/recipes/{name}.yaml", entry.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         raise ConfigError(f"the recipe {name} cannot be read: {fault}") from fault
 
 
@@ -151,6 +152,6 @@ def _override(document: dict[str, Any], pair: str) -> None:
     if not isinstance(place, dict):
         raise ConfigError(f"--set {pair}: {key} is not a field of a recipe")
     try:
-        place[last] = yaml.safe_load(value)
+        place[last] = bounded_load(value)
     except yaml.YAMLError as fault:
         raise ConfigError(f"--set {pair}: the value is not YAML") from fault

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,13 @@ WORKSHOP = ".writing-"
 NO_TRADE = "no-trade"
 """The champion where nothing beats the baselines; ``bot.core.promotion`` has the same word."""
 
+MOST_BYTES = 1 << 29
+"""Of all files of a model together; a network of this program has some megabytes, an ensemble some dozen."""
+
 CHAMPION_FILE = "champion"
 CHALLENGER_FILE = "challenger"
 _MODEL_ID = re.compile(r"(?P<recipe>[a-z0-9][a-z0-9-]*)-(?P<stamp>\d{8}T\d{6})-(?P<content>[0-9a-f]{6})")
+_MEND = "; copy its folder here again, or go back to the champion before: bot models rollback"
 
 
 def make_model_id(recipe: str, created_at_ms: int, content_digest: str) -> str:
@@ -94,25 +98,35 @@ def read_verified(folder: Path) -> tuple[ModelPassport, dict[str, bytes]]:
     if not folder.is_dir():
         raise ModelError(f"there is no model in {folder}")
     try:
-        contents = {entry.name: entry.read_bytes() for entry in sorted(folder.iterdir()) if entry.is_file()}
         strangers = [entry.name for entry in folder.iterdir() if not entry.is_file() or entry.is_symlink()]
+        contents = _contents(folder, strangers)
     except OSError as fault:
         raise ModelError(f"model {folder} cannot be read: {fault.strerror}") from fault
     if FILE_NAME not in contents:
         raise ModelError(f"{folder / FILE_NAME} is missing: this is not a model, or a damaged one")
     passport = read_passport(contents.pop(FILE_NAME), str(folder / FILE_NAME))
     for name in sorted({*passport.files, *REQUIRED_FILES} - contents.keys()):
-        raise ModelError(f"{folder / name} is missing")
+        raise ModelError(f"{folder / name} is missing{_MEND}")
     for name in sorted({*contents, *strangers} - passport.files.keys()):
-        raise ModelError(f"{folder / name} is not part of this model")
+        raise ModelError(f"{folder / name} is not part of this model; take it out of the folder")
     for name, digest in sorted(passport.files.items()):
         if name in strangers or sha256(contents[name]) != digest:
-            raise ModelError(f"{folder / name} was altered: its bytes are not those that the passport names")
+            raise ModelError(
+                f"{folder / name} was altered: its bytes are not those that the passport names{_MEND}"
+            )
     try:
         passport.feature_set()
     except ModelError as fault:
         raise ModelError(f"{folder / FILE_NAME}: {fault}") from fault
     return passport, contents
+
+
+def _contents(folder: Path, strangers: Collection[str]) -> dict[str, bytes]:
+    """What the files of a folder hold; links and folders are not followed, and no more is read than a model may have."""
+    entries = [entry for entry in sorted(folder.iterdir()) if entry.name not in strangers]
+    if sum(entry.stat().st_size for entry in entries) > MOST_BYTES:
+        raise ModelError(f"{folder} holds more than {MOST_BYTES >> 20} MiB: this is no model of this program")
+    return {entry.name: entry.read_bytes() for entry in entries}
 
 
 def list_models(root: Path) -> list[str]:
@@ -128,9 +142,11 @@ def latest(root: Path, recipe: str | None = None) -> str:
     for model_id in reversed(list_models(root)):
         if recipe is None or recipe_of(model_id) == recipe:
             return model_id
-    kind = "model" if recipe is None else f"model of recipe {recipe}"
+    kind, instead = f"model of recipe {recipe}", ""
+    if recipe is None:
+        kind, instead = "model", f"; or begin without one: bot models promote no-trade --models {root}"
     raise ModelError(
-        f"there is no {kind} in {root}; train one with: bot train --recipe scalping --candles FILE"
+        f"there is no {kind} in {root}; train one with: bot train --recipe scalping --candles FILE{instead}"
     )
 
 
@@ -258,8 +274,9 @@ def resolve(root: Path, name: str | None = None) -> Path:
     if name in list_models(root):
         return root / name  # whole or not: who loads it says what is wrong with it
     for folder in (root / name, Path(name)):
-        if (folder / FILE_NAME).is_file():
-            return folder
+        with suppress(OSError):  # such as a name that is too long for one
+            if (folder / FILE_NAME).is_file():
+                return folder
     known = ", ".join(list_models(root)[-3:]) or "none"
     raise ModelError(f"there is no model {name!r} in {root} (newest: {known})")
 

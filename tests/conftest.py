@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.session_search import holds_a_secret, leaks
+
 LONG = (
     "test_app.py::test_a_signal_ends_it_in_order_and_the_next_start_goes_on[2]",
     "test_backends.py::test_each_network_takes_a_step_and_is_served[jax]",
@@ -38,3 +40,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # The machine may be busy: how long an example takes says nothing about the code.
 settings.register_profile("bot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bot")
+
+
+_said: list[str] = []
+"""Tests that wrote a marked secret to one of their streams."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Look at what a test wrote to its streams and to the log of the standard library."""
+    said = f"{report.capstdout}{report.capstderr}{report.caplog}"
+    if holds_a_secret(said.encode("utf-8", "backslashreplace")):
+        _said.append(f"the output of {report.nodeid}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No marked secret may be in anything that the run has left behind; a worker leaves that to who started it."""
+    if hasattr(session.config, "workerinput"):
+        return
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    root = getattr(factory, "_basetemp", None)
+    found = list(dict.fromkeys(_said)) + (leaks(root) if root is not None else [])
+    if found:
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"A MARKED SECRET IS IN: {'; '.join(found[:20])}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -15,7 +15,7 @@ from bot.exchange_client import Exchange, mapped
 def check_symbols(habits: VenueHabits, symbols: Sequence[Symbol], exchange_id: str) -> None:
     """Refuse symbols that cannot share one account here; raises ConfigError."""
     if not symbols:
-        raise ConfigError("symbols: none is given")
+        raise ConfigError("symbols: none is given; name at least one in exchange.symbols")
     for symbol in symbols:
         if kind_of(symbol) is not habits.kind:
             raise ConfigError(
@@ -35,9 +35,13 @@ def check_markets(exchange: Exchange, habits: VenueHabits, symbols: Sequence[Sym
         if missing:
             raise ConfigError(f"symbol {symbol!r} takes no orders of type {', '.join(sorted(missing))}")
         if habits.kind is InstrumentKind.PERPETUAL and not market.get("linear"):
-            raise ConfigError(f"symbol {symbol!r} is no linear perpetual")
+            raise ConfigError(
+                f"symbol {symbol!r} is no linear perpetual; only those and spot are traded, such as BTC/USDT:USDT"
+            )
         if float(market["info"].get("ctMult") or 1) != 1:
-            raise ConfigError(f"symbol {symbol!r}: a contract with a multiplier is not supported")
+            raise ConfigError(
+                f"symbol {symbol!r}: a contract with a multiplier is not supported; leave it out of exchange.symbols"
+            )
 
 
 async def check_fees(exchange: Exchange, habits: VenueHabits) -> None:

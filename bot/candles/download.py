@@ -120,9 +120,11 @@ async def _page_size(exchange: Any, symbol: Symbol) -> int:
     except Exception as error:
         raise mapped(error) from error
     if symbol not in exchange.markets:
-        raise ConfigError(f"{exchange.id} has no market {symbol}")
+        raise ConfigError(
+            f"{exchange.id} has no market {symbol}; write it as ccxt does, BTC/USDT for spot, BTC/USDT:USDT for a perpetual"
+        )
     if not exchange.has.get("fetchOHLCV") or "1m" not in (exchange.timeframes or {}):
-        raise ConfigError(f"{exchange.id} publishes no one-minute candles")
+        raise ConfigError(f"{exchange.id} publishes no one-minute candles; take another exchange")
     return int(exchange.feature_value(symbol, "fetchOHLCV", "limit", DEFAULT_PAGE) or DEFAULT_PAGE)
 
 

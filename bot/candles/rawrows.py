@@ -45,6 +45,9 @@ _BARE_WIDTHS = {6, 12}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNREADABLE_TS = -1
 
+MOST_SHOWN = 20
+"""Names of columns that a refusal repeats."""
+
 
 @dataclass(slots=True)
 class RawRows:
@@ -181,7 +184,9 @@ def _named_columns(path: Path, names: list[str]) -> list[int]:
     for wanted, spellings in {"ts": _TIME_NAMES, **_VALUE_NAMES}.items():
         spelling = next((spelling for spelling in spellings if spelling in plain), None)
         if spelling is None:
-            raise DataError(f"{path}: column {wanted} is missing among {', '.join(names)}")
+            shown = ", ".join(name[:40] for name in names[:MOST_SHOWN])
+            more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+            raise DataError(f"{path}: column {wanted} is missing among {shown}{more}")
         if plain.count(spelling) > 1:
             raise DataError(f"{path}: column {spelling} is there twice")
         found.append(plain.index(spelling))

@@ -39,8 +39,12 @@ COMMANDS: Final = {
         "bot.cli.doctor", "doctor", "Is everything there that trading needs, live trading too?"
     ),
     "demo": CommandEntry("bot.cli.demo", "demo", "Watch it trade a simulated market or a recorded tape."),
+    "dashboard": CommandEntry("bot.cli.dashboard", "dashboard", "Pages that show the bot at work."),
     "status": CommandEntry("bot.cli.watch", "status", "Account, positions and state of the daemon."),
-    "logs": CommandEntry("bot.cli.watch", "logs", "What happened, event by event."),
+    "logs": CommandEntry("bot.cli.logs", "logs", "What happened, event by event."),
+    "explain": CommandEntry(
+        "bot.cli.explain", "explain", "One decision, from its candles to what came of it."
+    ),
     "trades": CommandEntry("bot.cli.watch", "trades", "Round trips, newest first."),
     "pause": CommandEntry("bot.cli.control", "pause", "Tell a running bot to open no new positions."),
     "resume": CommandEntry("bot.cli.control", "resume", "Tell it to take on risk again."),
@@ -52,6 +56,8 @@ COMMANDS: Final = {
     "shadow-replay": CommandEntry(
         "bot.cli.shadow_replay", "shadow_replay", "Decide a recorded day again and compare."
     ),
+    "backup": CommandEntry("bot.cli.backup", "backup", "The state folder as one file, while the bot runs."),
+    "restore": CommandEntry("bot.cli.backup", "restore", "A state folder out of a backup."),
     "backtest": CommandEntry("bot.cli.backtest", "backtest", "Run the strategy over stored candles."),
     "verify-parity": CommandEntry(
         "bot.cli.verify_parity", "verify_parity", "Prove that every driver decides the same on a tape."
@@ -62,6 +68,9 @@ COMMANDS: Final = {
     ),
     "train": CommandEntry("bot.cli.train", "train", "Train a model by a recipe."),
     "retrain": CommandEntry("bot.cli.retrain", "retrain", "Train a new model and let the gate judge it."),
+    "retrainer": CommandEntry(
+        "bot.cli.retrainer", "retrainer", "Retrain by the schedule, in a process of its own."
+    ),
     "evaluate": CommandEntry("bot.cli.train", "evaluate", "Measure a model's forecasts beside baselines."),
     "predict": CommandEntry("bot.cli.train", "predict", "Write a model's predictions to a file."),
     "evidence": CommandEntry(
@@ -71,6 +80,9 @@ COMMANDS: Final = {
     "audit": CommandEntry("bot.cli.audit", "app", "Does the pipeline cheat, and would it know an edge?"),
     "data": CommandEntry("bot.cli.data", "app", "Download, import, check and list candles."),
     "sim": CommandEntry("bot.cli.sim", "sim", "The simulated exchange by itself."),
+    "install-service": CommandEntry(
+        "bot.cli.install_service", "install_service", "The systemd units of this machine."
+    ),
     "config": CommandEntry("bot.cli.config", "app", "Show and check settings."),
 }
 """Every command of the program, in the order in which help lists them."""

@@ -7,7 +7,9 @@ import typer
 from bot.cli.audit_causality import causality
 from bot.cli.audit_noise import noise, planted
 
-app = typer.Typer(no_args_is_help=True, help="Does this pipeline cheat, and would it know an edge?")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Does this pipeline cheat, and would it know an edge?"
+)
 app.command("causality")(causality)
 app.command("noise")(noise)
 app.command("planted")(planted)

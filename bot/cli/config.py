@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,20 +52,34 @@ def show(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJso
 
 @app.command()
 def check(config: ConfigFiles = None, setting: Assignments = None, as_json: AsJson = False) -> None:
-    """Check the settings without starting anything; a wrong one is named and ends with exit code 4.
+    """Check the settings without starting anything; all that are wrong are named, and end with exit code 4.
 
     Example: bot config check --config config/live.yaml
     """
+    from bot.errors import ConfigError
     from bot.exchange_client import require_streamed
 
     loaded = _load(config, setting)
     settings = loaded.settings
-    require_strategy(loaded)
-    require_streamed(settings.exchange.id)
+    told = (_fault(require_strategy, loaded), _fault(require_streamed, settings.exchange.id))
+    faults = [fault for fault in told if fault]
+    if faults:
+        raise ConfigError("; ".join(faults))
     if as_json:
         typer.echo(json.dumps({"ok": True, "mode": settings.mode}))
         return
     typer.echo(f"the settings are right (mode {settings.mode})")
+
+
+def _fault(ask: Callable[[Any], None], about: Any) -> str:
+    """What a question says is wrong; nothing where all is right."""
+    from bot.errors import ConfigError
+
+    try:
+        ask(about)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def require_strategy(loaded: LoadedSettings) -> None:
@@ -86,12 +100,18 @@ def require_strategy(loaded: LoadedSettings) -> None:
 
 
 @app.command(hidden=True)
-def docs() -> None:
-    """Print docs/settings.md, made from the settings themselves.
+def docs(page: Annotated[str, typer.Argument(help="settings or commands.")] = "settings") -> None:
+    """Print docs/settings.md, made from the settings themselves, or docs/reference-commands.md, made from the commands.
 
     Example: bot config docs > docs/settings.md
     """
-    typer.echo(settings_page(), nl=False)
+    from bot.cli.command_page import commands_page
+    from bot.errors import UsageError
+
+    pages = {"settings": settings_page, "commands": commands_page}
+    if page not in pages:
+        raise UsageError(f"bot config docs {page}: write {' or '.join(pages)}")
+    typer.echo(pages[page](), nl=False)
 
 
 def assignments(texts: list[str] | None) -> dict[str, Any]:

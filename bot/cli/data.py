@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bot.candles.quality import QualityReport
     from bot.candles.store import CandleStore
 
-app = typer.Typer(no_args_is_help=True, help="Bring candles in, check them, list them.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring candles in, check them, list them.")
 
 StoreOption = Annotated[
     Path | None, typer.Option("--store", metavar="DIR", help="Candle store (default: BOT_STATE_DIR/candles).")

@@ -6,12 +6,14 @@ import asyncio
 import re
 import subprocess
 import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from bot.cli.dashboard_child import Beside
     from bot.daemon.tape import SimEndpoint
 
 STATE_DIR = Path("var/demo")
@@ -30,9 +32,12 @@ def demo(
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.05, help="Stop after this many minutes of real time.")
     ] = None,
+    pages: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Serve the pages of `bot dashboard` beside it.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines on a terminal too.")] = False,
 ) -> None:
-    """Show the whole bot at work on a simulated exchange: history, a first model, then paper trading.
+    """Show the whole bot at work on a simulated exchange: history, a first model, then paper trading, with its dashboard.
 
     A second start goes on with the same account, the same model and the same market.
 
@@ -48,7 +53,7 @@ def demo(
     folder = state_dir or _folder(tape or [])
     if (pid := holder(folder)) is not None:
         raise ConfigError(f"a demonstration (process {pid}) is already running on {folder}: stop it first")
-    asyncio.run(_demo(folder, tuple(tape or ()), speed, seed, minutes, as_json))
+    asyncio.run(_demo(folder, tuple(tape or ()), speed, seed, minutes, as_json, pages))
 
 
 def _folder(tapes: list[str]) -> Path:
@@ -60,14 +65,22 @@ def _folder(tapes: list[str]) -> Path:
 
 
 async def _demo(
-    folder: Path, tapes: tuple[str, ...], speed: float, seed: int, minutes: float | None, as_json: bool
+    folder: Path,
+    tapes: tuple[str, ...],
+    speed: float,
+    seed: int,
+    minutes: float | None,
+    as_json: bool,
+    pages: bool,
 ) -> None:
     from bot.cli.run import daemon_settings
     from bot.daemon.app import run_bot
+    from bot.daemon.hardening import keep_private
     from bot.daemon.parts import on_simulator
     from bot.daemon.tape import SimPlan, running_sim
 
     say = _sayer()
+    keep_private(folder)
     plan = SimPlan(
         tapes=tapes,
         speed=speed,
@@ -88,6 +101,7 @@ async def _demo(
                     "mode": "paper",  # whatever the environment says
                     "logs.format": "json" if as_json else None,
                     "model.unproven": True,  # a model of two minutes has won nothing
+                    "dashboard.enabled": None if pages else False,
                 },
                 [],
             ),
@@ -105,14 +119,36 @@ async def _demo(
             f"[bold]Paper trading {', '.join(endpoint.symbols)} at x{speed:g}.[/] Ctrl-C stops it in order; "
             f"`bot status --state-dir {folder}` and `bot trades --state-dir {folder}` show the account."
         )
-        stop = asyncio.Event()
-        if minutes is not None:
-            asyncio.get_running_loop().call_later(minutes * 60, stop.set)
-        outcome = await run_bot(settings, stop=stop)
+        async with _dashboard(settings) as board:
+            _show_address(say, board)
+            stop = asyncio.Event()
+            if minutes is not None:
+                asyncio.get_running_loop().call_later(minutes * 60, stop.set)
+            outcome = await run_bot(settings, stop=stop)
     say(
         f"Stopped in order after {outcome.batch_count} simulated minutes: equity {outcome.equity:,.2f}, "
         f"{outcome.trade_count} trades so far (SIMULATED market). `make run` goes on from here."
     )
+
+
+def _dashboard(settings: Any) -> AbstractAsyncContextManager[Beside | None]:
+    """The pages beside it, where they are wanted."""
+    from bot.cli.dashboard_child import dashboard_beside
+
+    return dashboard_beside(settings) if settings.dashboard.enabled else nullcontext()
+
+
+def _show_address(say: Any, board: Beside | None) -> None:
+    """The address, between two lines of its own: the log that follows must not drown it."""
+    if board is None:
+        return
+    if board.address is None:
+        say(f"The dashboard is not there: {board.fault}. Trading goes on without it.", markup=False)
+        return
+    line = f"[bold green]{'━' * 78}[/]"
+    say(f"\n{line}\n[bold]  Watch it in your browser:[/]\n", end="")
+    say(f"\n  {board.address}\n", style="bold reverse", soft_wrap=True, markup=False)
+    say(f"  Read only. `bot dashboard --state-dir DIR` shows a state folder at any time.\n{line}\n")
 
 
 def _has_model(models_dir: Path) -> bool:

@@ -77,6 +77,7 @@ async def _check(settings: Settings, *, live: bool, fix: bool) -> list[Finding]:
         forbid_core_dumps()
     journal = look_at_journal(settings.journal_path)
     findings = [fine("settings", f"right (mode {settings.mode})"), *_machine(settings, journal, live=live)]
+    findings += await _telegram(settings)
     try:
         return [*findings, *await _exchange(settings, journal, live=live, fix=fix)]
     except BotError as error:  # what --fix could not set, or a client that could not be made
@@ -124,6 +125,15 @@ def _consent(settings: Settings) -> Finding:
     if missing is None:
         return fine("consent", "given for this state folder and this account")
     return doubtful("consent", missing, f"the first `bot run --mode live` needs {FLAG}")
+
+
+async def _telegram(settings: Settings) -> list[Finding]:
+    """Whether people can command by Telegram, where that is on."""
+    from bot.daemon.doctor_telegram import ask_telegram, judge_telegram
+    from bot.daemon.service_rules import telegram_rules
+
+    rules = telegram_rules(settings.telegram)
+    return [] if rules is None else [judge_telegram(await ask_telegram(rules), len(rules.chat_ids))]
 
 
 async def _exchange(settings: Settings, journal: JournalFacts, *, live: bool, fix: bool) -> list[Finding]:

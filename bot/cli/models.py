@@ -14,7 +14,9 @@ from bot.cli.model_performance import performance
 from bot.cli.model_standing import judged, model_standing, newest_changes, print_standing
 from bot.cli.train import JsonOption, RootOption, default_models_root
 
-app = typer.Typer(no_args_is_help=True, help="List, show, verify, inspect, promote and export models.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="List, show, verify, inspect, promote and export models."
+)
 
 ModelArgument = Annotated[
     str | None,

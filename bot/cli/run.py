@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bot.cli.watch import LOG_FILE
+from bot.cli.logs import LOG_FILE
 
 
 def run(
@@ -86,8 +87,10 @@ def run(
     Example: bot run --unproven --tape binance-BTCUSDT-1m-2023-06-01_2023-06-03.parquet --speed 600 --until-tape-end
     """
     import asyncio
+    import faulthandler
 
     from bot.daemon.app import run_bot
+    from bot.daemon.hardening import keep_private
     from bot.daemon.tape import SimPlan
     from bot.errors import UsageError
     from bot.simexchange.config import API_KEY, API_SECRET
@@ -113,6 +116,7 @@ def run(
         "exchange.api_secret": API_SECRET if tape else None,
     }
     settings = daemon_settings(config or [], flags, setting or [])
+    keep_private(settings.state_dir)
     if settings.mode == "live":
         _enter_live(settings, understood=understood, on_tape=bool(tape))
     plan = None
@@ -131,6 +135,9 @@ def run(
     predictor = None
     if predictions is not None:
         predictor = stored_predictor(predictions, tape or [])
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        # A service manager ends who hangs by SIGABRT: the log then says where it hung.
+        faulthandler.enable(sys.__stderr__)
     asyncio.run(run_bot(settings, sim=plan, predictor=predictor))
 
 

@@ -97,6 +97,8 @@ def sim(
 
     Example: bot sim --speed 60 --seed 7
     """
+    from bot.clock import monotonic_ns
+    from bot.daemon.sd_notify import Herald
     from bot.errors import UsageError
     from bot.simexchange.config import API_KEY, API_PASSPHRASE, API_SECRET, Market, SimConfig
     from bot.simexchange.server import serve
@@ -105,31 +107,34 @@ def sim(
         played = Market(market) if market else None
     except ValueError as error:
         raise UsageError(f"--market {market}: use {' or '.join(kind.value for kind in Market)}") from error
-    serve(
-        SimConfig(
-            state_dir=state_dir or Path(os.environ.get("BOT_STATE_DIR") or "var"),
-            tapes=tuple(tape or ()),
-            funding=tuple(funding or ()),
-            seed=seed,
-            symbols=tuple(symbol or ()),
-            market=played,
-            speed=speed,
-            start_at=start_at,
-            history_days=history_days,
-            port=port,
-            resume=resume,
-            parent_pid=parent_pid,
-            hold_without_clients=hold_without_clients,
-            wait_for_symbols=wait_for_symbols,
-            faults=faults,
-            cash=cash,
-            taker_fee_bps=taker_fee_bps,
-            maker_fee_bps=maker_fee_bps,
-            half_spread_bps=half_spread_bps,
-            slippage_bps=slippage_bps,
-            api_key=api_key or API_KEY,
-            api_secret=api_secret or API_SECRET,
-            api_passphrase=api_passphrase or API_PASSPHRASE,
-            enforce_limits=enforce_limits,
+    herald = Herald.of_environment(os.environ, os.getpid(), monotonic_ns)
+    with herald:
+        serve(
+            SimConfig(
+                state_dir=state_dir or Path(os.environ.get("BOT_STATE_DIR") or "var"),
+                tapes=tuple(tape or ()),
+                funding=tuple(funding or ()),
+                seed=seed,
+                symbols=tuple(symbol or ()),
+                market=played,
+                speed=speed,
+                start_at=start_at,
+                history_days=history_days,
+                port=port,
+                resume=resume,
+                parent_pid=parent_pid,
+                hold_without_clients=hold_without_clients,
+                wait_for_symbols=wait_for_symbols,
+                faults=faults,
+                cash=cash,
+                taker_fee_bps=taker_fee_bps,
+                maker_fee_bps=maker_fee_bps,
+                half_spread_bps=half_spread_bps,
+                slippage_bps=slippage_bps,
+                api_key=api_key or API_KEY,
+                api_secret=api_secret or API_SECRET,
+                api_passphrase=api_passphrase or API_PASSPHRASE,
+                enforce_limits=enforce_limits,
+            ),
+            lambda endpoint: herald.listening(f"SIMULATED market at {endpoint.host}:{endpoint.port}"),
         )
-    )

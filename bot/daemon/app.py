@@ -7,9 +7,10 @@ Start: lock the state folder, load and verify the model, open the journal, conne
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,10 +32,13 @@ from bot.daemon.operator import LoopOperator
 from bot.daemon.parts import (
     Followed,
     attendance_of,
+    backups_of,
     engine_of,
     feed_of,
     first_serving,
     fitness_plan,
+    heralded,
+    keep_house,
     live_side_of,
     on_simulator,
     replays_of,
@@ -44,6 +48,7 @@ from bot.daemon.parts import (
 )
 from bot.daemon.retrainer import COMMAND
 from bot.daemon.schedule import cron_trigger
+from bot.daemon.sd_notify import Herald, Standing
 from bot.daemon.serving import Serving
 from bot.daemon.starting import Start
 from bot.daemon.supervisor import SimMinder, drive, unless_stopped
@@ -97,17 +102,21 @@ async def run_bot(
         ConfigError, DataError, ModelError, StorageError: It can't start, or can't go on; nothing is half-written.
     """
     stop = stop or asyncio.Event()
-    _on_signals(stop)
     async with AsyncExitStack() as stack:
+        herald = stack.enter_context(Herald.of_environment(os.environ, os.getpid(), monotonic_ns))
+        _on_signals(stop, herald.stopping)
+        herald.step("loading the model")
         stack.enter_context(state_lock(settings.state_dir))
         # Before the journal is opened: a model that is refused leaves no trace in it.
         serving = first_serving(settings) if predictor is None else Serving(predictor, None)
         if settings.retrain.enabled:
             cron_trigger(settings.retrain.schedule, settings.retrain.zone)  # now, and not when one is due
         if sim is not None:
+            herald.step("starting the simulated exchange")
             sim = with_account(settings, sim)
             endpoint = await stack.enter_async_context(running_sim(sim, settings.state_dir))
             settings = on_simulator(settings, sim, endpoint)
+        herald.step("opening the journal")
         journal = SqliteJournal(settings.journal_path)
         stack.callback(journal.close)
         run_id = journal.meta("run_id", secrets.token_hex(4))
@@ -122,7 +131,11 @@ async def run_bot(
         if serving.refused is not None:
             get_logger("bot.daemon").error("model.refused", reason=serving.refused, instead=serving.model_id)
         followed = Followed(predictor is None, tuple(retrain_program))
-        return await _trade(settings, stack, journal, run_id, serving, followed, stop, sim, instruments)
+        herald.complain_to(get_logger("bot.daemon"))
+        with herald.until_end():
+            return await _trade(
+                settings, stack, journal, run_id, serving, followed, stop, sim, instruments, herald
+            )
 
 
 async def _trade(
@@ -135,12 +148,13 @@ async def _trade(
     stop: asyncio.Event,
     sim: SimPlan | None,
     instruments: Mapping[Symbol, Instrument] | None,
+    herald: Herald,
 ) -> RunOutcome:
     log, began_ns = get_logger("bot.daemon"), monotonic_ns()
     log.info("service.starting", exchange=settings.exchange.id, symbols=list(settings.exchange.symbols))
     exchange = await stack.enter_async_context(_client(settings, None))
     clock: Clock = MarketClock() if settings.exchange.clock == "market" else SystemClock()
-    service = stack.enter_context(service_of(settings, clock, log))
+    service = stack.enter_context(service_of(settings, clock, log, herald, journal))
     service.recover(journal.path, mode=settings.mode, simulated=settings.exchange.simulated)
     control = SimControl(exchange)
     feed = await feed_of(settings, exchange, clock, control, log)
@@ -153,6 +167,7 @@ async def _trade(
         feed,
         clock,
         instruments,
+        herald.step,
     )
     live: LiveSide | None = None
     if settings.mode == "live":
@@ -200,12 +215,20 @@ async def _trade(
         before_batch=known.after(rates.before_batch if live is None else live.before_batch),
         market_facts=known.facts if known.is_needed else None,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
+        on_quiet=keep_house(settings, journal, engine, log),
     )
     loop.listener = service
     if serving.model_id == NO_TRADE:
         flatten_held(loop)
-    facts = {"run_id": run_id, "mode": settings.mode, "simulated": settings.exchange.simulated}
-    service.open(LoopOperator(loop, service.progress, teller, facts))
+    herald.step("opening the control API" if live is None else "comparing the books with the exchange's")
+    service.open(
+        LoopOperator(
+            loop,
+            service.progress,
+            teller,
+            {"run_id": run_id, "mode": settings.mode, "simulated": settings.exchange.simulated},
+        )
+    )
     if live is not None and not await unless_stopped(stop, live.begin(loop, recovered=recovered)):
         return _stopped_early(settings, journal, log)
     _announce(
@@ -215,8 +238,9 @@ async def _trade(
         serving,
         settings,
         {"recovered": recovered, "seconds": round((monotonic_ns() - began_ns) / 1e9, 1)},
+        herald,
     )
-    beside: list[Coroutine[Any, Any, None]] = []
+    beside = await heralded(settings, herald, control, service, loop)
     if followed.by_name:
         attendance = attendance_of(
             settings, followed, serving, loop, journal, feed, clock, log, service.on_verdict
@@ -224,7 +248,11 @@ async def _trade(
         stack.push_async_callback(attendance.succession.close)
         if attendance.retrainer is not None:
             beside.append(attendance.retrainer.serve())
-    beside += [*service.beside(stop), *replays_of(settings, journal, loop, clock, log)]
+    beside += [
+        *service.beside(stop),
+        *replays_of(settings, journal, loop, clock, log),
+        *backups_of(settings, journal, log),
+    ]
     if live is not None:
         beside.append(live.beside())
     if settings.exchange.simulated:
@@ -244,8 +272,9 @@ def _announce(
     serving: Serving,
     settings: Settings,
     start: Mapping[str, Any],
+    herald: Herald,
 ) -> None:
-    """Say that it is ready; ``start`` is whether it goes on from a journal, and how long it took."""
+    """Say that it is ready, to a service manager too; ``start`` is whether it goes on from a journal, and how long it took."""
     engine = loop.engine
     told = {**start, "model_id": serving.model_id, "proven": serving.proven}
     journal.note("service.rules", wall_ms(), rules_in_force(settings, engine, serving.model_id))
@@ -257,6 +286,12 @@ def _announce(
         equity=round(engine.account.equity(), 2),
         positions=len(engine.account.positions()),
     )
+    herald.ready(partial(_standing, loop, settings))
+
+
+def _standing(loop: TradingLoop, settings: Settings) -> Standing:
+    market = f"{settings.mode}, SIMULATED market" if settings.exchange.simulated else settings.mode
+    return Standing(loop.predictor.model_id, loop.engine.risk.state.value, market)
 
 
 async def _require_fit(settings: Settings, trader: Exchange, clock: Clock, log: Log, live: LiveSide) -> None:
@@ -299,7 +334,13 @@ def _stopped_early(settings: Settings, journal: SqliteJournal, log: Log) -> RunO
     return RunOutcome(0, equity, trade_count, ())
 
 
-def _on_signals(stop: asyncio.Event) -> None:
+def _on_signals(stop: asyncio.Event, tell: Callable[[str], None]) -> None:
+    """SIGINT and SIGTERM end the run in order; who waits for the end hears of it at once."""
+
+    def end(number: signal.Signals) -> None:
+        tell(number.name)
+        stop.set()
+
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(number, stop.set)
+        running.add_signal_handler(number, end, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from bot.clock import SystemClock, wall_ms
@@ -14,11 +15,13 @@ from bot.daemon.heirs import Heirs
 from bot.daemon.live_watch import LiveWatch
 from bot.daemon.loop import MODELS_KEY, TradingLoop
 from bot.daemon.model_watch import WatchVerdict
+from bot.daemon.retrain_follower import RetrainFollower
 from bot.daemon.retrainer import Retrainer, RetrainPlan
 from bot.daemon.serving import ModelShelf, Serving
 from bot.daemon.shadow import ShadowRules
 from bot.daemon.succession import Succession
 from bot.daemon.telling import Log, Teller
+from bot.errors import ConfigError
 from bot.journal.journal import SqliteJournal
 from bot.journal.reader import JournalReader
 from bot.logs import bind_always
@@ -36,6 +39,7 @@ class AttendanceRules:
         retrain: How to retrain; None does not.
         watch: When to doubt the model that trades; None never does.
         exposure: Notional held at most, as a fraction of equity.
+        diary_dir: The state folder with the diary of another process that retrains; None: the daemon does.
     """
 
     shelf: ModelShelf
@@ -44,13 +48,14 @@ class AttendanceRules:
     retrain: RetrainPlan | None
     watch: WatchRules | None
     exposure: float
+    diary_dir: Path | None = None
 
 
 class Attendance(NamedTuple):
     """What runs beside the loop."""
 
     succession: Succession
-    retrainer: Retrainer | None
+    retrainer: Retrainer | RetrainFollower | None
 
 
 def attend(
@@ -66,7 +71,7 @@ def attend(
     """Give a loop that has recovered what looks after its model.
 
     Raises:
-        ConfigError: The schedule is no crontab line.
+        ConfigError: The schedule is no crontab line, or is left to a process that keeps another time.
         StorageError: The disk refused.
         ModelError: What the journal holds of the model's watch does not fit the model.
     """
@@ -78,7 +83,7 @@ def attend(
     teller = Teller(log, journal, market_ms)
     past = JournalReader(journal.path)
     try:
-        retrainer = _retrainer(rules.retrain, past, teller, clock, loop)
+        retrainer = _retrainer(rules, past, teller, clock, loop)
     finally:
         past.close()
     watch = LiveWatch(loop.engine, journal, log, rules.watch, rules.exposure, on_verdict)
@@ -100,11 +105,18 @@ def attend(
 
 
 def _retrainer(
-    plan: RetrainPlan | None, past: JournalReader, teller: Teller, clock: Clock, loop: TradingLoop
-) -> Retrainer | None:
+    rules: AttendanceRules, past: JournalReader, teller: Teller, clock: Clock, loop: TradingLoop
+) -> Retrainer | RetrainFollower | None:
     """Retraining in the machine's time, or in that of a market that has its own."""
+    plan = rules.retrain
     if plan is None:
         return None
+    if rules.diary_dir is not None:
+        if not isinstance(clock, SystemClock):
+            raise ConfigError(
+                "retrain.by: service keeps the machine's time; a simulated market has its own: set it to daemon"
+            )
+        return RetrainFollower(plan, rules.diary_dir, past, teller, wall_ms)
     if isinstance(clock, SystemClock):
         return Retrainer(plan, past, teller, wall_ms, by_alarm=True)
     engine = loop.engine

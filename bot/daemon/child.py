@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.daemon.sd_notify import VARIABLES
+
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -102,12 +104,16 @@ async def run_lowly(
     return Ending(process.returncode or 0, said.decode(errors="replace"), tuple(complained), timed_out)
 
 
+_OURS_ALONE = VARIABLES | {"CREDENTIALS_DIRECTORY"}
+"""Of a service manager to the daemon: no program that it starts may speak in its name."""
+
+
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without our settings: a program of ours in the background gets them as flags, and needs no key."""
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith("BOT__") and name != "CREDENTIALS_DIRECTORY"
+        if not name.startswith("BOT__") and name not in _OURS_ALONE
     }
 
 

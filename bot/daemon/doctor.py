@@ -154,12 +154,14 @@ class StateFacts:
         fault: Why it can't be written; None where it can.
         free_bytes: Of its disk.
         holder: Process id of the daemon that holds it.
+        open_to_all: Whether every user of the machine can write into it.
     """
 
     folder: str
     fault: str | None
     free_bytes: int
     holder: int | None = None
+    open_to_all: bool = False
 
 
 def judge_state(facts: StateFacts) -> list[Finding]:
@@ -169,6 +171,11 @@ def judge_state(facts: StateFacts) -> list[Finding]:
         return [broken("state folder", f"{facts.folder} can't be written: {facts.fault}", todo)]
     held = f", held by a running daemon (process {facts.holder})" if facts.holder else ""
     found = [fine("state folder", f"{facts.folder} is writable{held}")]
+    if facts.open_to_all:
+        says = (
+            f"every user of this machine can write into {facts.folder}: journal and champion could be others"
+        )
+        found = [doubtful("state folder", says, f"chmod go-w {facts.folder}")]
     free = f"{facts.free_bytes / GIB:.1f} GiB free"
     if facts.free_bytes < DISK_FAILS_BYTES:
         found.append(broken("disk", f"{facts.free_bytes / MIB:.0f} MiB free", "free space on it"))

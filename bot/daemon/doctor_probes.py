@@ -6,6 +6,7 @@ import operator
 import os
 import re
 import shutil
+import stat
 import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -79,7 +80,8 @@ def look_at_state(folder: Path) -> StateFacts:
         free = shutil.disk_usage(place).free
     except OSError as error:
         fault, free = fault or str(error.strerror), 0
-    return StateFacts(str(folder), fault, free, holder(folder))
+    open_to_all = folder.is_dir() and bool(folder.stat().st_mode & stat.S_IWOTH)
+    return StateFacts(str(folder), fault, free, holder(folder), open_to_all)
 
 
 def _write_fault(folder: Path) -> str | None:

@@ -57,6 +57,7 @@ class TradingLoop:
         deadline_ms: How long after the close a batch waits for missing symbols.
         before_batch: Called with each batch before it is matched (funding rates are fetched here).
         after_batch: Called with the close time of each batch once it is committed.
+        on_quiet: Called with the close time of each batch once everything of it is done.
         market_facts: Says what is known of these markets beside candles, such as quotes; None where nobody does.
 
     Attributes:
@@ -78,6 +79,7 @@ class TradingLoop:
         before_batch: Callable[[Batch], Awaitable[None]] | None = None,
         after_batch: Callable[[int], Awaitable[None]] | None = None,
         market_facts: Callable[[Sequence[Symbol]], Sequence[MarketFacts]] | None = None,
+        on_quiet: Callable[[int], None] | None = None,
     ) -> None:
         self.engine = engine
         self.attendant: Attendant | None = None
@@ -94,6 +96,7 @@ class TradingLoop:
         self._before_batch = before_batch
         self._after_batch = after_batch
         self._market_facts = market_facts
+        self._on_quiet = on_quiet
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
         stored = journal.snapshot() or {}
@@ -192,6 +195,8 @@ class TradingLoop:
                 if self.attendant is not None:
                     await self.attendant.between(batch.opened_at_ms + MINUTE_MS)
                 self._journal.rest()
+                if self._on_quiet is not None:
+                    self._on_quiet(batch.opened_at_ms + MINUTE_MS)
                 # A feed that never waits would leave nobody else a turn, not even a signal to stop.
                 await asyncio.sleep(0)
 

@@ -11,9 +11,13 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 NICENESS = 19
+FIRST_TO_GO = 500
+"""Of Linux's oom_score_adj, -1000 to 1000: where memory is short, the kernel ends this process and not the daemon."""
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl(2): the signal that a process gets when its parent dies; kept over execve(2)."""
 
@@ -22,6 +26,8 @@ def main(words: list[str]) -> NoReturn:
     """Lower this process, tie it to its parent, and become the program."""
     parent, program = int(words[0]), words[1:]
     os.nice(NICENESS)
+    with suppress(OSError):  # a system without such a file, or a sandbox that hides it
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
     _end_with_parent()
     if os.getppid() != parent:
         sys.exit("the process that started this one has died")  # before the kernel was asked

@@ -49,5 +49,7 @@ def _drawdown_path(root: Path, model_id: str) -> tuple[float, ...] | None:
     if not isinstance(limits, list) or not limits:
         return None
     if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in limits):
-        raise ModelError(f"the verdict about {model_id} holds no limits of its drawdown")
+        raise ModelError(
+            f"the verdict about {model_id} holds no limits of its drawdown; let the gate judge it again: bot retrain"
+        )
     return tuple(float(one) for one in limits)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from bot.core.market import MINUTE_MS
 from bot.core.state import StateEvent
+from bot.daemon.commanding import CommandName
 from bot.daemon.loop import TradingLoop
 from bot.daemon.progress import Health, Progress
 from bot.daemon.service_rules import WatchdogAction
@@ -44,12 +45,10 @@ class LoopOperator:
         self._teller = teller
         self._facts = facts
 
-    async def command(
-        self, name: Literal["pause", "resume", "halt", "flatten"], reason: str
-    ) -> dict[str, Any]:
+    async def command(self, name: CommandName, reason: str, origin: str) -> dict[str, Any]:
         """Carry it out; journaled when this returns."""
         # Before it: a journal that ends here says what somebody wanted.
-        self._teller.note("control.commanded", command=name, reason=reason)
+        self._teller.note("control.commanded", command=name, reason=reason, origin=origin)
         self._loop.act(EVENTS[name], flatten=name == "flatten")
         return self.status()
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from backtests.decision_code import decision_code
 from bot.brokers.ccxt_gateway import CcxtGateway
 from bot.brokers.gateway_timing import GatewayTiming
+from bot.clock import wall_ms
 from bot.core.engine import TradingEngine
 from bot.core.engine_config import EngineConfig
 from bot.core.market import MINUTE_MS, Instrument, Symbol
@@ -19,16 +20,21 @@ from bot.core.signal import Strategy
 from bot.daemon.attendance import Attendance, AttendanceRules, attend
 from bot.daemon.doctor_account import Wanted
 from bot.daemon.fitness import FitnessPlan
+from bot.daemon.housekeeping import Housekeeper, held_since_ms
 from bot.daemon.live_side import LiveSide
 from bot.daemon.loop import TradingLoop
 from bot.daemon.model_watch import WatchVerdict
+from bot.daemon.nightly_backup import COMMAND as BACKUP
+from bot.daemon.nightly_backup import BackupPlan, NightlyBackup
 from bot.daemon.retrainer import RetrainPlan, setting_words
+from bot.daemon.sd_notify import Herald
 from bot.daemon.service import Service
 from bot.daemon.service_rules import ServiceRules
 from bot.daemon.serving import ModelShelf, Serving
 from bot.daemon.shadow import ShadowRules
 from bot.daemon.shadow_replay import COMMAND as REPLAY
 from bot.daemon.shadow_replay import FOLDER, LOOK_SECONDS, ReplayPlan, ShadowReplayer
+from bot.daemon.standstill import watch_standstill
 from bot.daemon.tape import SimAccountPlan, SimEndpoint, SimPlan
 from bot.daemon.telling import Log, Teller
 from bot.errors import ConfigError
@@ -36,6 +42,7 @@ from bot.exchange_client import Exchange, SimControl
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
+from bot.journal.retention import Retention
 from bot.ports import Clock, Feed
 from bot.settings import Settings
 from bot.simexchange.config import API_KEY, API_PASSPHRASE, API_SECRET
@@ -44,12 +51,54 @@ from strategies import factory_by_symbol, symbol_choices
 RULE_SECTIONS: Final = ("account", "costs", "risk", "sizing", "entry", "strategy")
 """Sections of the settings that decide what an engine does."""
 
+PATIENT_MINUTES: Final = 3
+"""Of a simulated market: so many may pass until a lost one is fetched."""
 
-def service_of(settings: Settings, clock: Clock, log: Log) -> Service:
+
+def service_of(settings: Settings, clock: Clock, log: Log, herald: Herald, journal: SqliteJournal) -> Service:
     """What makes the daemon a service."""
-    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify, settings.watchdog)
+    rules = ServiceRules.of(
+        settings.control,
+        settings.metrics,
+        settings.notify,
+        settings.watchdog,
+        settings.telegram,
+        settings.logs.file,
+    )
     modelled_bps = settings.costs.half_spread_bps + settings.costs.slippage_bps
-    return Service(rules, settings.state_dir, settings.exchange.symbols, modelled_bps, clock, log)
+    return Service(
+        rules,
+        settings.state_dir,
+        settings.exchange.symbols,
+        modelled_bps,
+        clock,
+        log,
+        herald=herald,
+        note=journal.note,
+    )
+
+
+async def heralded(
+    settings: Settings, herald: Herald, control: SimControl, service: Service, loop: TradingLoop
+) -> list[Coroutine[Any, Any, None]]:
+    """Hold the manager's patience against the market's pace; what tells it that a simulated market stands still."""
+    exchange = settings.exchange
+    if herald.watchdog_seconds is None:
+        return []
+    if not exchange.simulated:
+        herald.check(settings.control.stalled_seconds)
+        return []
+    speed = (await control.clock())["speed"]
+    herald.check(PATIENT_MINUTES * 60 / speed if speed else 0.0)
+    return [
+        watch_standstill(
+            control,
+            service.progress,
+            lambda: loop.engine.last_opened_at_ms + MINUTE_MS,
+            herald.stands,
+            herald.watchdog_seconds / 4,
+        )
+    ]
 
 
 def engine_of(
@@ -174,6 +223,7 @@ def attendance_of(
         follows=settings.model.id == "champion",
         shadow=ShadowRules(settings.retrain.shadow_hours, settings.watch.inference_deadline_ms),
         retrain=retrain_plan(settings, followed.retrain_program) if settings.retrain.enabled else None,
+        diary_dir=settings.state_dir if settings.retrain.by == "service" else None,
         watch=settings.watch.to_core() if settings.watch.enabled else None,
         exposure=settings.risk.max_total_notional_fraction,
     )
@@ -203,7 +253,10 @@ def retrain_plan(settings: Settings, program: tuple[str, ...]) -> RetrainPlan:
             "mode": True,
             "control": True,
             "metrics": True,
+            "retention": True,
+            "backup": True,
             "notify": True,  # addresses are secrets, and a command line can be read by others
+            "telegram": True,
         },
     )
     told["model"] = {"root": str(settings.models_dir), "unproven": settings.model.unproven}
@@ -244,6 +297,34 @@ def replays_of(
         return max(clock.now_ms(), loop.engine.last_opened_at_ms + MINUTE_MS)
 
     return [ShadowReplayer(plan, Teller(log, journal, market_ms), market_ms).serve()]
+
+
+def keep_house(
+    settings: Settings, journal: SqliteJournal, engine: TradingEngine, log: Log
+) -> Callable[[int], None] | None:
+    """What removes from the journal what is older than the settings want, a little after each minute; None where that is off."""
+    chosen = settings.retention
+    if not chosen.enabled:
+        return None
+    candles_days = chosen.candles_days
+    if settings.retrain.enabled:
+        candles_days = max(candles_days, settings.retrain.span_days + 1)
+    kept = Retention(chosen.minutes_days, candles_days, chosen.forecasts_days, chosen.equity_days)
+    return Housekeeper(journal, kept, lambda: held_since_ms(engine), log).on_quiet
+
+
+def backups_of(settings: Settings, journal: SqliteJournal, log: Log) -> list[Coroutine[Any, Any, None]]:
+    """What makes a backup each day beside the loop; nothing where that is off, or a tape is played as fast as it goes."""
+    chosen = settings.backup
+    if not chosen.enabled or settings.exchange.paced:
+        return []
+    state_dir = settings.state_dir.absolute()
+    folder = state_dir / "backups" if chosen.folder is None else chosen.folder.absolute()
+    words = ["--state-dir", str(state_dir), "--models", str(settings.models_dir.absolute())]
+    words += ["--out", str(folder), "--keep", str(chosen.keep), "--json"]
+    words += ["--candles"] * chosen.candles + ["--logs"] * chosen.logs
+    plan = BackupPlan((*BACKUP, *words), chosen.hour_utc, chosen.timeout_minutes * 60)
+    return [NightlyBackup(plan, journal.path, Teller(log, journal, wall_ms), wall_ms).serve()]
 
 
 def on_simulator(settings: Settings, sim: SimPlan, endpoint: SimEndpoint) -> Settings:

@@ -56,23 +56,29 @@ class Progress:
 
     def __init__(self, monotonic_ns: Callable[[], int], expected_seconds: float) -> None:
         self._monotonic_ns = monotonic_ns
-        self._since_ns = monotonic_ns()
+        self._since_ns = self._blind_ns = monotonic_ns()
         self.expected_seconds = expected_seconds
         self.ready = False
 
-    def begin(self) -> None:
-        """It is ready: the first minute is waited for from now on."""
+    def begin(self, blind_seconds: float = 0.0) -> None:
+        """It is ready: the first minute is waited for from now on; ``blind_seconds`` it was blind before it was ended."""
         self.ready = True
         self._since_ns = self._monotonic_ns()
+        self._blind_ns = self._since_ns - int(blind_seconds * 1e9)
 
     def decided(self) -> None:
         """A minute was decided and is on disk."""
-        self._since_ns = self._monotonic_ns()
+        self._since_ns = self._blind_ns = self._monotonic_ns()
 
     @property
     def since_decided_seconds(self) -> float:
         """How long ago."""
         return (self._monotonic_ns() - self._since_ns) / 1e9
+
+    @property
+    def blind_seconds(self) -> float:
+        """The same, and a restart is no minute: what an earlier life waited in vain counts too."""
+        return (self._monotonic_ns() - self._blind_ns) / 1e9
 
     def health(self, state: str) -> Health:
         """How it is, given the state of the account."""

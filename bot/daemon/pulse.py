@@ -20,7 +20,9 @@ class Pulse:
         stalled_seconds: Without a minute for so long, ``service.stalled`` is told, once.
         on_lag: Told how late each beat came, seconds.
         blind_seconds: Without a minute for so long ``on_blind`` is called, once; None never does.
-        on_blind: Told how long it was.
+        on_blind: Told how long it was; a restart does not end it.
+        on_standing: Told how long no minute was decided, once, when that counts as stalled; None when one was again.
+        every_beat: Called at each beat.
     """
 
     def __init__(
@@ -34,6 +36,8 @@ class Pulse:
         on_lag: Callable[[float], None] | None,
         blind_seconds: float | None = None,
         on_blind: Callable[[float], None] | None = None,
+        on_standing: Callable[[float | None], None] | None = None,
+        every_beat: Callable[[], None] | None = None,
     ) -> None:
         self._progress = progress
         self._log = log
@@ -43,7 +47,10 @@ class Pulse:
         self._on_lag = on_lag
         self._blind_seconds = blind_seconds
         self._on_blind = on_blind
+        self._on_standing = on_standing
+        self._every_beat = every_beat
         self._is_blind = False
+        self._is_standing = False
         self._longest: float | None = None
 
     async def beat(self) -> None:
@@ -55,14 +62,20 @@ class Pulse:
             if self._on_lag is not None:
                 self._on_lag(max(late_seconds, 0.0))
             self.look()
+            if self._every_beat is not None:
+                self._every_beat()
 
     def look(self) -> None:
         """Tell when no minute comes any more, and when one came again."""
-        seconds = self._progress.since_decided_seconds
-        blind = self._blind_seconds is not None and seconds >= self._blind_seconds
+        seconds, blind_seconds = self._progress.since_decided_seconds, self._progress.blind_seconds
+        blind = self._blind_seconds is not None and blind_seconds >= self._blind_seconds
         if blind and not self._is_blind and self._on_blind is not None:
-            self._on_blind(seconds)
+            self._on_blind(blind_seconds)
         self._is_blind = blind
+        standing = seconds >= self._progress.expected_seconds
+        if standing != self._is_standing and self._on_standing is not None:
+            self._on_standing(seconds if standing else None)
+        self._is_standing = standing
         if seconds >= self._stalled_seconds:
             if self._longest is None:
                 self._log.warning("service.stalled", seconds=round(seconds))

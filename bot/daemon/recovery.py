@@ -5,7 +5,7 @@ With an empty journal the same path reads history from the exchange and warms wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bot.core.engine import TradingEngine
@@ -23,10 +23,20 @@ class WarmUpJournal(Journal, Protocol):
         """Keep candles; those it has already stay as they are."""
 
 
+def _untold(_text: str) -> None:
+    """Tells nobody."""
+
+
 async def recover(
-    *, engine: TradingEngine, broker: Broker, predictor: Predictor, journal: WarmUpJournal, feed: Feed
+    *,
+    engine: TradingEngine,
+    broker: Broker,
+    predictor: Predictor,
+    journal: WarmUpJournal,
+    feed: Feed,
+    step: Callable[[str], None] = _untold,
 ) -> bool:
-    """Bring engine, broker, model and feed to where the journal ends.
+    """Bring engine, broker, model and feed to where the journal ends; ``step`` is told what comes next.
 
     Returns:
         True when there was something to recover, False on a first start.
@@ -34,7 +44,8 @@ async def recover(
     snapshot = journal.snapshot()
     now_ms = await feed.exchange_time_ms()
     decided_ms = snapshot["batch_ms"] if snapshot else now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
-    histories = await read_histories(engine, decided_ms, predictor, journal=journal, feed=feed)
+    histories = await read_histories(engine, decided_ms, predictor, journal=journal, feed=feed, step=step)
+    step("warming up")
     if snapshot:
         engine.restore(snapshot, histories)
         orders = [record for symbol in engine.symbols for record in engine.open_orders(symbol)]
@@ -50,14 +61,21 @@ async def recover(
 
 
 async def read_histories(
-    engine: TradingEngine, decided_ms: int, predictor: Predictor, *, journal: WarmUpJournal, feed: Feed
+    engine: TradingEngine,
+    decided_ms: int,
+    predictor: Predictor,
+    *,
+    journal: WarmUpJournal,
+    feed: Feed,
+    step: Callable[[str], None] = _untold,
 ) -> dict[Symbol, list[Candle]]:
     """As many minutes up to the last one decided as engine and model remember, by symbol."""
     memory = max(predictor.history_minutes, engine.config.window_minutes)
-    return {
-        symbol: await _history(symbol, decided_ms, memory, journal=journal, feed=feed)
-        for symbol in engine.symbols
-    }
+    histories = {}
+    for symbol in engine.symbols:
+        step(f"reading the history of {symbol}")
+        histories[symbol] = await _history(symbol, decided_ms, memory, journal=journal, feed=feed)
+    return histories
 
 
 def warm_all(predictor: Predictor, histories: Mapping[Symbol, Sequence[Candle]]) -> None:

@@ -12,13 +12,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bot.daemon.child import Ending, run_lowly
 from bot.daemon.schedule import Alarm, RetrainCalendar, cron_trigger
 from bot.daemon.telling import Teller
 from bot.errors import ModelError
-from bot.journal.reader import JournalReader
 from models.verdicts import read_verdict
 
 COMMAND = (sys.executable, "-P", "-m", "bot", "retrain")
@@ -44,6 +43,13 @@ class RetrainPlan:
     models_dir: Path
 
 
+class PastEvents(Protocol):
+    """What happened before this start; the journal's reader is one."""
+
+    def notes(self, kind: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest events of a kind, newest first."""
+
+
 def setting_words(values: Mapping[str, Any]) -> list[str]:
     """``--set section.key=value`` for every setting, as flags are read.
 
@@ -58,22 +64,25 @@ class Retrainer:
 
     Args:
         plan: How to retrain.
-        past: What the journal says of earlier runs.
+        past: What is known of earlier runs.
         teller: Log and journal.
         now_ms: The time that the schedule is in.
         by_alarm: Whether the machine's clock wakes it; otherwise ``poke`` must be called each minute.
+        whose: Whose end ends a run, for the reasons that are told.
     """
 
     def __init__(
         self,
         plan: RetrainPlan,
-        past: JournalReader,
+        past: PastEvents,
         teller: Teller,
         now_ms: Callable[[], int],
         *,
         by_alarm: bool,
+        whose: str = "the daemon",
     ) -> None:
         self._plan = plan
+        self._whose = whose
         self._teller = teller
         self._now_ms = now_ms
         self._poked = asyncio.Event()
@@ -96,7 +105,7 @@ class Retrainer:
         """Run what is due, until cancelled; a run that is at work is then ended."""
         due_ms = self.calendar.due_ms(self._now_ms())
         if due_ms is not None:
-            self._teller.warn("retrain.missed", due_ms=due_ms, reason="the daemon was not running")
+            self._teller.warn("retrain.missed", due_ms=due_ms, reason=f"{self._whose} was not running")
         if self._alarm is not None:
             self._alarm.start()
             self._alarm.ring_at(self._now_ms())
@@ -131,7 +140,7 @@ class Retrainer:
         await asyncio.sleep(0)
         await self._idle.wait()
 
-    def _take_up(self, past: JournalReader) -> tuple[int, int]:
+    def _take_up(self, past: PastEvents) -> tuple[int, int]:
         """Up to when fire times are done with, and how many runs have failed since; a broken-off one is told."""
         finished = next(iter(past.notes("retrain.finished", 1)), None)
         if finished is not None:
@@ -146,7 +155,7 @@ class Retrainer:
         began_ms = covered_ms if begun is None else int(begun["began_ms"])
         if began_ms > covered_ms and began_ms not in failed:
             self._teller.warn(
-                "retrain.failed", began_ms=began_ms, reason="the daemon ended while it ran", retry_ms=None
+                "retrain.failed", began_ms=began_ms, reason=f"{self._whose} ended while it ran", retry_ms=None
             )
             failed.append(began_ms)
         return covered_ms, sum(at_ms > covered_ms for at_ms in failed)
@@ -162,7 +171,7 @@ class Retrainer:
             )
             self._ended(ending)
         except asyncio.CancelledError:
-            self._failed("the daemon was stopped while it ran", retry=False)
+            self._failed(f"{self._whose} was stopped while it ran", retry=False)
             raise
         except OSError as error:
             self._failed(f"it could not be started: {error.strerror or error}")

@@ -14,14 +14,19 @@ from typing import Any, Final, Protocol, Self
 
 from bot.clock import wall_ms
 from bot.core.market import Symbol
-from bot.daemon.control import ControlServer, Operator
+from bot.daemon.blindness import BlindnessNotes, Note, blind_before_seconds
+from bot.daemon.commanding import CommandDesk, Operator
+from bot.daemon.control import ControlServer
+from bot.daemon.control_reads import Recordings
 from bot.daemon.metrics import Metrics
 from bot.daemon.model_watch import WatchVerdict
 from bot.daemon.notify import Notifier
 from bot.daemon.progress import Progress
 from bot.daemon.pulse import Pulse
+from bot.daemon.sd_notify import Herald
 from bot.daemon.service_rules import ServiceRules, WatchdogAction
 from bot.daemon.summary import DailySummary
+from bot.daemon.telegram import TelegramDesk
 from bot.daemon.telling import Log
 from bot.journal.reader import JournalReader
 from bot.logs import listen, stop_listening
@@ -47,6 +52,8 @@ class Service:
         modelled_bps: Half the spread and slippage, basis points.
         clock: The exchange's time.
         log: Bound with run_id and mode.
+        herald: Tells a service manager how it gets on; None where there is none.
+        note: Writes an event into the journal; None keeps nothing of a stall for the next life.
 
     Attributes:
         metrics: The figures; None where none are kept.
@@ -61,13 +68,22 @@ class Service:
         modelled_bps: float,
         clock: Clock,
         log: Log,
+        *,
+        herald: Herald | None = None,
+        note: Note | None = None,
     ) -> None:
         self._rules = rules
+        self._herald = Herald(None, None, clock.monotonic_ns) if herald is None else herald
+        self._note = note
+        self._blindness: BlindnessNotes | None = None
+        self._blind_seconds = 0.0
         self._state_dir = state_dir
         self._clock = clock
         self._log = log
         self._control: ControlServer | None = None
+        self._telegram: TelegramDesk | None = None
         self._operator: WatchedOperator | None = None
+        self._journal_path = state_dir / "journal.sqlite"
         self.progress = Progress(clock.monotonic_ns, rules.unhealthy_seconds)
         self.metrics: Metrics | None = None
         if rules.metrics:
@@ -112,9 +128,11 @@ class Service:
         Raises:
             StorageError: The journal can't be read.
         """
+        self._journal_path = journal_path
         past = JournalReader(journal_path)
         try:
             last = past.newest_note(("service.ready", "service.stopped"))
+            self._blind_seconds = blind_before_seconds(past, wall_ms())
             succeeded, failed, replayed = (
                 past.newest_note((kind,))
                 for kind in ("retrain.finished", "retrain.failed", "replay.finished")
@@ -131,17 +149,25 @@ class Service:
     def open(self, operator: WatchedOperator) -> None:
         """Make the control API ready to be served; raises ConfigError where its port is taken."""
         self._operator = operator
-        if self._rules.control is None:
-            return
-        page = None if self.metrics is None else self.metrics.exposition
-        self._control = ControlServer(
-            operator, page, self._rules.control, self._state_dir, self._log, self._clock.monotonic_ns
-        )
-        self._control.open()
+        desk = CommandDesk(operator, self._log)
+        recordings = Recordings(self._journal_path, self._rules.log_file)
+        counter = self._clock.monotonic_ns
+        if self._rules.telegram is not None:
+            self._telegram = TelegramDesk(
+                self._rules.telegram, operator, desk, recordings, self._state_dir, self._log, wall_ms, counter
+            )
+        if self._rules.control is not None:
+            page = None if self.metrics is None else self.metrics.exposition
+            self._control = ControlServer(
+                operator, desk, recordings, page, self._rules.control, self._state_dir, self._log, counter
+            )
+            self._control.open()
 
     def beside(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the loop; the daemon is ready, and the first minute is waited for from now on."""
-        self.progress.begin()
+        self.progress.begin(self._blind_seconds)
+        if self._note is not None:
+            self._blindness = BlindnessNotes(self._note, wall_ms, self._blind_seconds)
         pulse = Pulse(
             self.progress,
             self._log,
@@ -151,21 +177,35 @@ class Service:
             on_lag=None if self.metrics is None else self.metrics.on_lag,
             blind_seconds=self._rules.blind_seconds,
             on_blind=self._on_blind,
+            on_standing=self._on_standing,
+            every_beat=self._herald.flush,
         )
         running = [pulse.beat()]
         if self._control is not None:
             running.append(self._control.serve(stop))
+        if self._telegram is not None:
+            running.append(self._telegram.serve(stop))
         return running
 
     def _on_blind(self, seconds: float) -> None:
         if self._operator is not None:
             self._operator.on_blind(seconds, self._rules.blind_action)
 
+    def _on_standing(self, seconds: float | None) -> None:
+        """No minute was decided for so long, or one was again (None)."""
+        if seconds is not None:
+            self._herald.stalled(seconds)
+            if self._blindness is not None:
+                self._blindness.standing(seconds)
+
     # --- the loop's listener ------------------------------------------------------------------------------
 
     def on_batch(self, record: BatchRecord, latency_ns: int | None, inference_ns: int | None) -> None:
         """A minute was decided, committed and acted upon."""
         self.progress.decided()
+        self._herald.decided(record.closed_at_ms, record.now_ms)
+        if self._blindness is not None:
+            self._blindness.decided()
         if self.metrics is not None:
             self.metrics.on_batch(record, latency_ns, inference_ns)
         if self._summary is not None:

@@ -1,12 +1,14 @@
-"""How the daemon is watched and told what to do: the settings' sections control, metrics, notify and watchdog."""
+"""How the daemon is watched and told what to do: the sections control, metrics, notify, watchdog and telegram."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from bot.daemon.control import ControlRules
 from bot.daemon.notify import NotifyRules
+from bot.daemon.telegram import TelegramRules
 
 WatchdogAction: TypeAlias = Literal["halt", "reduce", "flatten"]
 
@@ -99,6 +101,41 @@ class NotifyConfig(Protocol):
         """Where messages go."""
 
 
+class Secret(Protocol):
+    """A value that is not shown."""
+
+    def get_secret_value(self) -> str:
+        """The value."""
+
+
+class TelegramConfig(Protocol):
+    """What is read of the section ``telegram``."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is on."""
+
+    @property
+    def token(self) -> Secret | None:
+        """The bot's."""
+
+    @property
+    def chat_ids(self) -> tuple[int, ...]:
+        """Whose commands are carried out."""
+
+    @property
+    def api_url(self) -> str:
+        """Where the Bot API is."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long a question is held open."""
+
+    @property
+    def oldest_seconds(self) -> float:
+        """A command that was sent longer ago is refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceRules:
     """How the daemon is watched and told what to do.
@@ -113,6 +150,8 @@ class ServiceRules:
         summary_hour: Of the daily summary, UTC; None writes none.
         blind_seconds: Without a minute for so long the watchdog acts; None never does.
         blind_action: What it does.
+        telegram: Whose commands are taken from Telegram; None takes none.
+        log_file: The log's JSON lines; None where no file has them.
     """
 
     control: ControlRules | None
@@ -124,12 +163,20 @@ class ServiceRules:
     summary_hour: int | None
     blind_seconds: float | None = None
     blind_action: WatchdogAction = "halt"
+    telegram: TelegramRules | None = None
+    log_file: Path | None = None
 
     @classmethod
     def of(
-        cls, control: ControlConfig, metrics: MetricsConfig, notify: NotifyConfig, watchdog: WatchdogConfig
+        cls,
+        control: ControlConfig,
+        metrics: MetricsConfig,
+        notify: NotifyConfig,
+        watchdog: WatchdogConfig,
+        telegram: TelegramConfig,
+        log_file: Path | None,
     ) -> ServiceRules:
-        """The rules that four sections of the settings say."""
+        """The rules that five sections of the settings say, and where the log is written."""
         return cls(
             control=ControlRules(control.host, control.port, control.is_loopback)
             if control.enabled
@@ -142,7 +189,22 @@ class ServiceRules:
             summary_hour=notify.summary_hour,
             blind_seconds=None if watchdog.minutes is None else watchdog.minutes * 60,
             blind_action=watchdog.action,
+            telegram=telegram_rules(telegram),
+            log_file=log_file,
         )
+
+
+def telegram_rules(telegram: TelegramConfig) -> TelegramRules | None:
+    """Whose commands are taken from Telegram; None where it is off."""
+    if not telegram.enabled or telegram.token is None:
+        return None
+    return TelegramRules(
+        token=telegram.token.get_secret_value(),
+        chat_ids=frozenset(telegram.chat_ids),
+        api_url=telegram.api_url,
+        poll_seconds=telegram.poll_seconds,
+        oldest_seconds=telegram.oldest_seconds,
+    )
 
 
 def notify_rules(notify: NotifyConfig) -> NotifyRules:

@@ -38,6 +38,7 @@ class Start:
         feed: Not open yet.
         clock: Set by the exchange's.
         instruments: Trading rules instead of those that the exchange tells.
+        step: Told what comes next.
     """
 
     make_engine: MakeEngine
@@ -46,6 +47,7 @@ class Start:
     feed: CcxtFeed
     clock: Clock
     instruments: Mapping[Symbol, Instrument] | None
+    step: Callable[[str], None]
 
     async def on_paper(
         self, make_broker: Callable[[Mapping[Symbol, Instrument]], PaperBroker], starting_cash: float
@@ -65,12 +67,15 @@ class Start:
         now_ms = await self.feed.exchange_time_ms()
         if isinstance(self.clock, MarketClock):
             self.clock.advance_to(now_ms)
+        self.step("opening the account")
         broker = await side.open(rules, now_ms)
+        self.step("checking exchange and account")
         await require_fit()
         cash = await side.wallet() if self.journal.snapshot() is None else 0.0
         return await self._recovered(self.make_engine(rules, cash), broker)
 
     async def _connect(self) -> Mapping[Symbol, Instrument]:
+        self.step("reading the exchange's markets")
         await self.feed.open()
         if isinstance(self.clock, SystemClock):
             await synchronize(self.clock, self.feed)
@@ -78,7 +83,12 @@ class Start:
 
     async def _recovered(self, engine: TradingEngine, broker: Broker) -> Started:
         recovered = await recover(
-            engine=engine, broker=broker, predictor=self.predictor, journal=self.journal, feed=self.feed
+            engine=engine,
+            broker=broker,
+            predictor=self.predictor,
+            journal=self.journal,
+            feed=self.feed,
+            step=self.step,
         )
         return Started(engine, broker, recovered)
 

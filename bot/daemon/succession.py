@@ -17,6 +17,7 @@ from bot.daemon.foresight import DecidedMinute
 from bot.daemon.handover import Handover
 from bot.daemon.heirs import Heirs
 from bot.daemon.live_watch import LiveWatch
+from bot.daemon.retrain_follower import RetrainFollower
 from bot.daemon.retrainer import Retrainer
 from bot.daemon.serving import Serving
 from bot.daemon.shadow import Shadow, ShadowCount, ShadowRules
@@ -54,7 +55,7 @@ class Succession:
         rules: ShadowRules,
         teller: Teller,
         watch: LiveWatch,
-        retrainer: Retrainer | None,
+        retrainer: Retrainer | RetrainFollower | None,
         past: Mapping[str, Any],
         monotonic_ns: Callable[[], int],
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.core.decision import Decision
@@ -10,7 +10,7 @@ from bot.core.market import MINUTE_MS, Symbol
 from bot.core.orders import Accepted, Adopted, Canceled, ExecutionReport, Fill, Funding, Rejected, Unknown
 from bot.core.risk import StateChange
 from bot.core.state import TradingState
-from bot.ports import BatchRecord, InterimRecord, Journal
+from bot.ports import BatchRecord, InterimRecord
 
 
 class Log(Protocol):
@@ -27,6 +27,13 @@ class Log(Protocol):
 
     def error(self, event: str, **fields: Any) -> Any:
         """A line that a person must look at."""
+
+
+class Notebook(Protocol):
+    """Keeps events; the journal is one."""
+
+    def note(self, kind: str, at_ms: int, fields: Mapping[str, Any]) -> None:
+        """Append an event."""
 
 
 class Listener(Protocol):
@@ -185,7 +192,7 @@ class Teller:
         now_ms: The exchange's time.
     """
 
-    def __init__(self, log: Log, journal: Journal, now_ms: Callable[[], int]) -> None:
+    def __init__(self, log: Log, journal: Notebook, now_ms: Callable[[], int]) -> None:
         self._log = log
         self._journal = journal
         self._now_ms = now_ms

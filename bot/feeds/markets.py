@@ -19,9 +19,11 @@ def check_exchange(exchange: Exchange) -> None:
     """Refuse an exchange that cannot stream and fetch one-minute candles; raises ConfigError."""
     for feature in ("watchOHLCV", "fetchOHLCV"):
         if not exchange.has.get(feature):
-            raise ConfigError(f"exchange {exchange.id!r} has no {feature} in ccxt: its candles cannot be had")
+            raise ConfigError(
+                f"exchange {exchange.id!r} has no {feature} in ccxt: its candles cannot be had; take another exchange"
+            )
     if "1m" not in (exchange.timeframes or {}):
-        raise ConfigError(f"exchange {exchange.id!r} has no one-minute candles")
+        raise ConfigError(f"exchange {exchange.id!r} has no one-minute candles; take another exchange")
 
 
 def check_symbols(exchange_id: str, markets: Mapping[str, Any], symbols: Sequence[Symbol]) -> None:
@@ -31,13 +33,15 @@ def check_symbols(exchange_id: str, markets: Mapping[str, Any], symbols: Sequenc
     ccxt is of one kind.
     """
     if not symbols:
-        raise ConfigError("symbols: none is given")
+        raise ConfigError("symbols: none is given; name at least one in exchange.symbols")
     for symbol in symbols:
         market = markets.get(symbol)
         if market is None:
             raise ConfigError(f"symbol {symbol!r} is not listed on {exchange_id}{_near(symbol, markets)}")
         if market.get("active") is False:
-            raise ConfigError(f"symbol {symbol!r} is listed on {exchange_id}, but not traded now")
+            raise ConfigError(
+                f"symbol {symbol!r} is listed on {exchange_id}, but not traded now; leave it out of exchange.symbols"
+            )
         if not (market.get("spot") or (market.get("swap") and market.get("linear"))):
             raise ConfigError(
                 f"symbol {symbol!r} is neither spot nor a linear perpetual: {market.get('type')}"
@@ -46,7 +50,9 @@ def check_symbols(exchange_id: str, markets: Mapping[str, Any], symbols: Sequenc
         raise ConfigError(f"symbols: one is given twice: {', '.join(symbols)}")
     kinds = {kind_of(symbol) for symbol in symbols}
     if len(kinds) > 1:
-        raise ConfigError(f"symbols: spot and perpetuals cannot share one feed: {', '.join(symbols)}")
+        raise ConfigError(
+            f"symbols: spot and perpetuals cannot share one feed: {', '.join(symbols)}; run a bot for each kind"
+        )
 
 
 def instrument_of(market: Mapping[str, Any], precision_mode: int) -> Instrument:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from bot.bounded_yaml import BoundedLoader
 from bot.errors import ConfigError
 from bot.settings.model import Settings
 from bot.settings.secret_files import CREDENTIALS_VARIABLE, read_secret
@@ -41,7 +42,9 @@ class Layer:
             self.origins.setdefault(path[:depth], origin)
             branch = branch.setdefault(name, {})
             if not isinstance(branch, dict):
-                raise ConfigError(f"{origin}: {'.'.join(path)}: {'.'.join(path[:depth])} has a value itself")
+                raise ConfigError(
+                    f"{origin}: {'.'.join(path)}: {'.'.join(path[:depth])} has a value itself; give one of the two"
+                )
         branch[path[-1]] = value
         self.origins[path] = origin
 
@@ -76,7 +79,7 @@ def yaml_layer(text: str, name: str) -> Layer:
         ConfigError: Malformed YAML (with line and column), a key that comes twice, no mapping at the top.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = BoundedLoader(text)
         try:
             root = loader.get_single_node()
             if root is None:
@@ -93,7 +96,9 @@ def yaml_layer(text: str, name: str) -> Layer:
     except ValueError as error:  # such as a date of a thirteenth month
         raise ConfigError(f"{name}: malformed YAML: {_joined(str(error))}") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: malformed YAML: it nests without end") from error
+        raise ConfigError(
+            f"{name}: malformed YAML: it nests without end; settings nest two or three deep"
+        ) from error
 
 
 class _YamlReader:
@@ -115,11 +120,11 @@ class _YamlReader:
         for key_node, value_node in node.value:
             origin = f"{self._name} line {key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError(f"{origin}: a key must be a word")
+                raise ConfigError(f"{origin}: a key must be a word, such as mode")
             key = str(key_node.value)
             below = (*path, key)
             if key in values:
-                raise ConfigError(f"{origin}: {'.'.join(below)}: the key comes twice")
+                raise ConfigError(f"{origin}: {'.'.join(below)}: the key comes twice; keep one")
             self._layer.origins[below] = origin
             if isinstance(value_node, yaml.MappingNode):
                 values[key] = self._mapping(value_node, below)

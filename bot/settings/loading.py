@@ -10,10 +10,12 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from bot.bounded_yaml import bounded_text
 from bot.errors import ConfigError
 from bot.redaction import keep_secret
 from bot.settings.layers import (
@@ -36,6 +38,8 @@ from bot.settings.secret_files import private_fault
 
 DEFAULTS_FILE: Final = "config/default.yaml"
 STATE_DIR_VARIABLE: Final = "BOT_STATE_DIR"
+MOST_TOLD: Final = 10
+"""So many wrong settings are named in one error."""
 _NUMBER_SIGNS: Final = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -129,11 +133,13 @@ def _file_layer(file: Path) -> Layer:
 
 def _file_text(file: Path) -> str:
     try:
-        return file.expanduser().read_text(encoding="utf-8")
+        return bounded_text(file.expanduser())
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start})") from error
+        raise ConfigError(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: {error}") from error
 
 
 def _assembled(layers: Sequence[Layer]) -> Settings:
@@ -153,7 +159,7 @@ def _assembled(layers: Sequence[Layer]) -> Settings:
     try:
         return Settings(**dict(LayeredSettings()))
     except ValidationError as error:
-        raise ConfigError(_sentence(error.errors(include_url=False), layers)) from error
+        raise ConfigError(_all_sentences(error.errors(include_url=False), layers)) from error
 
 
 def _value_at(tree: Mapping[str, Any], path: FieldPath) -> Any:
@@ -197,22 +203,27 @@ def _sources_of(model: BaseModel, path: FieldPath, layers: Sequence[Layer]) -> l
     return rows
 
 
-# --- one sentence -----------------------------------------------------------------------------------------
+# --- in words ---------------------------------------------------------------------------------------------
 
 
-def _sentence(errors: Sequence[ErrorDetails], layers: Sequence[Layer]) -> str:
-    """The first error in words; the last-said layer is where a person looks first."""
-    first = errors[0]
-    context = first.get("ctx", {})
-    path: FieldPath = tuple(str(part) for part in first["loc"])
+def _all_sentences(errors: Sequence[ErrorDetails], layers: Sequence[Layer]) -> str:
+    """Every error in words, so that all can be mended at once; where there are very many, the first of them."""
+    told = list(dict.fromkeys(_sentence(error, layers) for error in errors))
+    more = [f"and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+    return "; ".join([*told[:MOST_TOLD], *more])
+
+
+def _sentence(error: ErrorDetails, layers: Sequence[Layer]) -> str:
+    """One error in words; the last-said layer is where a person looks first."""
+    context = error.get("ctx", {})
+    path: FieldPath = tuple(str(part) for part in error["loc"])
     said = path
-    if first["type"] == DISAGREEMENT:
+    if error["type"] == DISAGREEMENT:
         path, said = (tuple(str(context[key]).split(".")) for key in ("field", "said"))
     field = tuple(part for part in path if not part.isdigit())
     origin = _origin(tuple(part for part in said if not part.isdigit()), layers)
     place = {None: "", FLAG: f"{FLAG} "}.get(origin, f"{origin}: ")
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{place}{'.'.join(path)}: {_problem(first, field)}{more}"
+    return f"{place}{'.'.join(path)}: {_problem(error, field)}"
 
 
 def _problem(error: ErrorDetails, path: FieldPath) -> str:
@@ -245,7 +256,7 @@ def _unknown_key(path: FieldPath) -> str:
     if nearest:
         return f"unknown key; did you mean {'.'.join((*path[:-1], nearest[0]))}?"
     where = ".".join(path[:-1])
-    return f"unknown key; {where or 'the settings'} has {', '.join(known)}"
+    return f"unknown key; {f'{where} has' if where else 'the settings have'} {', '.join(known)}"
 
 
 def _shown(value: Any) -> str:

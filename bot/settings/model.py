@@ -21,7 +21,15 @@ from bot.settings.execution import ExecutionSettings
 from bot.settings.orders import EntrySettings
 from bot.settings.retraining import GateSettings, RetrainSettings, WatchSettings
 from bot.settings.risk import RiskSettings, WatchdogSettings
-from bot.settings.service import ControlSettings, MetricsSettings, NotifySettings, ShadowReplaySettings
+from bot.settings.service import (
+    ControlSettings,
+    DashboardSettings,
+    MetricsSettings,
+    NotifySettings,
+    ShadowReplaySettings,
+)
+from bot.settings.telegram import TelegramSettings
+from bot.settings.upkeep import BackupSettings, RetentionSettings
 from bot.settings.values import (
     MAX_MONEY,
     HomePath,
@@ -141,6 +149,27 @@ class LogSettings(Section):
         10_000_000, ge=10_000, le=10_000_000_000, description="Size at which that file is rotated."
     )
     backups: Whole = Field(5, ge=1, le=1000, description="How many rotated files are kept.")
+    repeat_most: Whole = Field(
+        20,
+        ge=0,
+        le=1_000_000,
+        description="Lines of the same event, symbol and level that are written in `repeat_seconds`; later ones are counted "
+        "and told in one line with `repeated_count`. 0 writes all. Orders, decisions, risk and the like are always written.",
+    )
+    repeat_seconds: Number = Field(60.0, gt=0, le=86_400, description="How long such a stretch of time is.")
+    repeat_exempt: Words = Field(
+        (
+            "candle.closed",
+            "prediction.",
+            "funding.",
+            "model.",
+            "drift.",
+            "retrain.",
+            "replay.",
+            "summary.",
+        ),
+        description="Further events that are always written; `model.` stands for all that begin so.",
+    )
 
 
 class Settings(BaseSettings):
@@ -171,8 +200,12 @@ class Settings(BaseSettings):
     logs: LogSettings = LogSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     shadow_replay: ShadowReplaySettings = ShadowReplaySettings()
     notify: NotifySettings = NotifySettings()
+    telegram: TelegramSettings = TelegramSettings()
+    retention: RetentionSettings = RetentionSettings()
+    backup: BackupSettings = BackupSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -203,9 +236,22 @@ class Settings(BaseSettings):
         if (fault := self.costs.fault(self.risk.max_total_notional_fraction)) is not None:
             name, problem = fault
             raise _disagreement(name, name, problem)
+        self._check_telegram()
         if self.mode == "live":
             self._check_live()
         return self
+
+    def _check_telegram(self) -> None:
+        """Refuse to listen without a token, or to nobody."""
+        telegram = self.telegram
+        if telegram.enabled and telegram.token is None:
+            problem = (
+                "telegram.enabled needs it; set BOT__TELEGRAM__TOKEN_FILE to a file that only you can read"
+            )
+            raise _disagreement("telegram.token", "telegram.enabled", problem)
+        if telegram.enabled and not telegram.chat_ids:
+            problem = "telegram.enabled needs at least one; docs/service.md says how to find yours"
+            raise _disagreement("telegram.chat_ids", "telegram.enabled", problem)
 
     def _check_live(self) -> None:
         exchange = self.exchange

@@ -37,11 +37,13 @@ def read_secret(file: Path, said: str, *, of_system: bool = False) -> str:
         raise ConfigError(f"{said}: cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError:
         # Without its cause, which would hold what was in the file.
-        raise ConfigError(f"{said}: cannot read {file}: it is not text") from None
+        raise ConfigError(
+            f"{said}: cannot read {file}: it is not text; write the secret into it as one line"
+        ) from None
     if not text:
-        raise ConfigError(f"{said}: {file} is empty")
+        raise ConfigError(f"{said}: {file} is empty; write the secret into it")
     if len(text) > _MOST_BYTES:
-        raise ConfigError(f"{said}: {file} is too long for a secret")
+        raise ConfigError(f"{said}: {file} is too long for a secret; it may hold nothing else")
     return text
 
 

@@ -26,6 +26,7 @@ DEFAULT_EVENTS: Final = (
     "retrain.missed",
     "replay.diverged",
     "replay.failed",
+    "backup.failed",
     "order.rejected",
     "order.unknown",
     "order.cancel_failing",
@@ -163,3 +164,21 @@ class NotifySettings(Section):
     def addresses(self) -> tuple[str, ...]:
         """Each address by itself; they are secrets."""
         return () if self.urls is None else tuple(self.urls.get_secret_value().split())
+
+
+class DashboardSettings(Section):
+    """The pages that show the bot at work; a process of their own serves them: `bot dashboard`."""
+
+    enabled: bool = Field(True, description="Whether `bot demo`, and so `make run`, starts them.")
+    host: Annotated[str, AfterValidator(_address)] = Field(
+        "127.0.0.1",
+        description="Address that they are served on. Every request needs the token, on any address.",
+    )
+    port: Whole = Field(
+        0, ge=0, le=65_535, description="Port; 0 takes a free one and writes it to dashboard.json."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach them."""
+        return ipaddress.ip_address(self.host).is_loopback

@@ -58,6 +58,8 @@ def _json(text: str, wanted: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"must be {wanted}: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"must be {wanted}: it nests without end") from error
 
 
 def _loopback(value: str) -> str:

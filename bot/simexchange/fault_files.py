@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from bot.bounded_yaml import bounded_load, bounded_text
 from bot.errors import ConfigError, StorageError
 from bot.simexchange.fault_desk import Record
 from bot.simexchange.fault_plan import FaultPlan, parse_plan
@@ -23,7 +24,7 @@ LOG_NAME = "faults.jsonl"
 def read_plan(path: Path) -> FaultPlan:
     """Read a plan from YAML (or JSON, which is YAML); raises ConfigError that names file, entry and field."""
     try:
-        given: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given: Any = bounded_load(bounded_text(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"faults: {path}: cannot be read: {reason}") from error

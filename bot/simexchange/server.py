@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -167,8 +167,8 @@ async def _serving(config: SimConfig) -> AsyncIterator[tuple[SimServer, Endpoint
         server.faults.close()
 
 
-async def run(config: SimConfig) -> None:
-    """Serve until SIGINT, SIGTERM or the end of the parent process; says on stdout when it is ready."""
+async def run(config: SimConfig, opened: Callable[[Endpoint], None] | None = None) -> None:
+    """Serve until SIGINT, SIGTERM or the end of the parent process; says on stdout, and to ``opened``, when it is ready."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -178,6 +178,8 @@ async def run(config: SimConfig) -> None:
         ready = {"event": "sim.ready", **asdict(endpoint)}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
+        if opened is not None:
+            opened(endpoint)
         while not stopping.is_set():
             if server.playing is not None and server.playing.done():
                 server.playing.result()  # raises what stopped the market; at its end it just stays up
@@ -191,9 +193,9 @@ async def run(config: SimConfig) -> None:
                 continue
 
 
-def serve(config: SimConfig) -> None:
+def serve(config: SimConfig, opened: Callable[[Endpoint], None] | None = None) -> None:
     """Run as a process of its own; errors of ours come out as they are."""
-    asyncio.run(run(config))
+    asyncio.run(run(config, opened))
 
 
 def _streams_of(request: web.Request, market: Market) -> tuple[list[str], bool] | None:

@@ -27,7 +27,7 @@ def context(tmp_path: Path) -> Context:
     return context
 
 
-MINUTES_LONG = {"time_to_loss", "retrain_latency", "training", "whole_backtest"}
+MINUTES_LONG = {"dashboard_load", "time_to_loss", "retrain_latency", "training", "whole_backtest"}
 """Fit or run models for long even on the tiny size: tried with ``BENCHES=all``."""
 
 

@@ -80,6 +80,20 @@ def test_check_ends_with_4_for_a_wrong_setting(setting, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_check_tells_everything_that_is_wrong_at_once(capsys, tmp_path):
+    """A wrong strategy hides no wrong exchange, and of a file all faults are told."""
+    assert main(["config", "check", "--set", "strategy.name=nothing", "--set", "exchange.id=binanc"]) == 4
+    said = capsys.readouterr().err
+    assert "there is no strategy 'nothing'" in said
+    assert "did you mean binance" in said
+    file = tmp_path / "wrong.yaml"
+    file.write_text("mode: dry\ncosts: {taker_fee_bps: lots}\nriks: {}\n")
+    assert main(["config", "check", "--config", str(file), "--json"]) == 4
+    said = json.loads(capsys.readouterr().out)["error"]
+    assert all(f"{file} line {line}: " in said for line in (1, 2, 3))
+    assert "did you mean risk?" in said
+
+
 def test_the_committed_page_is_the_generated_one():
     """docs/settings.md is what `bot config docs` prints: a new setting without documentation fails here."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def served(monkeypatch) -> list[SimConfig]:
     """What the server was asked to play, instead of playing it."""
     asked: list[SimConfig] = []
-    monkeypatch.setattr(server, "serve", asked.append)
+    monkeypatch.setattr(server, "serve", lambda config, _opened: asked.append(config))
     return asked
 
 
@@ -72,10 +74,14 @@ def test_what_cannot_be_played_is_one_sentence(capsys, tmp_path):
 
 
 def test_it_serves_until_it_is_interrupted(tmp_path):
-    """It says where it listens, and Ctrl-C ends it without a traceback."""
+    """It says where it listens, to a service manager too, and Ctrl-C ends it without a traceback."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(20)
     process = subprocess.Popen(
         [sys.executable, "-m", "bot", "sim", "--state-dir", str(tmp_path), "--history-days", "1"],
         cwd=ROOT,
+        env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -87,9 +93,13 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
                 break
             time.sleep(0.05)
         assert json.loads(endpoint.read_text())["pid"] == process.pid
+        port = json.loads(endpoint.read_text())["port"]
+        assert manager.recv(4096).decode() == f"READY=1\nSTATUS=SIMULATED market at 127.0.0.1:{port}"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
+        assert b"STOPPING=1" in manager.recv(4096)
     finally:
+        manager.close()
         process.kill()
         process.wait()
     assert process.returncode == 0

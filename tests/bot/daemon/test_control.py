@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +16,16 @@ import httpx
 import pytest
 
 from bot.clock import monotonic_ns
+from bot.daemon.commanding import CommandDesk
 from bot.daemon.control import ControlRules, ControlServer
 from bot.daemon.control_files import ADDRESS_FILE, TOKEN_FILE, read_address, read_token
+from bot.daemon.control_reads import Recordings
 from bot.daemon.progress import Health
 from bot.errors import ConfigError, EngineProtocolError, TransientError
 from tests.daemon_harness import Silent
 
 COMMANDS = ("pause", "resume", "halt", "flatten")
+PAGES = ("positions", "orders", "trades", "decisions", "model", "commands", "logs")
 
 
 class Notebook:
@@ -30,19 +33,21 @@ class Notebook:
 
     def __init__(self) -> None:
         self.given: list[tuple[str, str]] = []
+        self.origins: list[str] = []
         self.since_seconds = 1.0
         self.state = "trading"
         self.fault: Exception | None = None
         self.hold: asyncio.Event | None = None
 
     async def command(
-        self, name: Literal["pause", "resume", "halt", "flatten"], reason: str
+        self, name: Literal["pause", "resume", "halt", "flatten"], reason: str, origin: str
     ) -> dict[str, Any]:
         if self.hold is not None:
             await self.hold.wait()
         if self.fault is not None:
             raise self.fault
         self.given.append((name, reason))
+        self.origins.append(origin)
         self.state = {"pause": "reducing", "flatten": "reducing", "halt": "halted"}.get(name, "trading")
         return self.status()
 
@@ -87,6 +92,22 @@ class Api:
         return answer
 
 
+def server_of(
+    operator: Notebook,
+    folder: Path,
+    metrics: Callable[[], Awaitable[bytes]] | None = None,
+    rules: ControlRules | None = None,
+    log: Silent | None = None,
+    command_seconds: float = 10.0,
+) -> ControlServer:
+    """A control API over an operator; its journal and its log are those of the folder."""
+    log = log or Silent()
+    desk = CommandDesk(operator, log, command_seconds=command_seconds)
+    recordings = Recordings(folder / "journal.sqlite", folder / "bot.jsonl")
+    rules = rules or ControlRules()
+    return ControlServer(operator, desk, recordings, metrics, rules, folder, log, monotonic_ns)
+
+
 @asynccontextmanager
 async def served(
     folder: Path,
@@ -98,9 +119,7 @@ async def served(
     """A control API that is served while the block runs."""
     operator, log, stop = Notebook(), Silent(), asyncio.Event()
     metrics = one_figure if with_metrics else None
-    server = ControlServer(
-        operator, metrics, rules or ControlRules(), folder, log, monotonic_ns, command_seconds=command_seconds
-    )
+    server = server_of(operator, folder, metrics, rules, log, command_seconds)
     serving = asyncio.create_task(server.serve(stop))
     while read_address(folder) is None:
         assert not serving.done()
@@ -145,7 +164,9 @@ async def test_a_command_reaches_the_operator_with_its_reason(tmp_path: Path, na
         assert api.operator.given == [(name, "tea\nbreak")]
         assert answer.json() == {"state": api.operator.state, "equity": None}
         told = dict(api.log.lines)["control.commanded"]
-        assert told == {"command": name, "reason": "tea\nbreak", "state": api.operator.state}
+        wanted = {"command": name, "reason": "tea\nbreak", "state": api.operator.state}
+        assert told == wanted | {"origin": "control api"}
+        assert api.operator.origins == ["control api"]
 
 
 async def test_a_command_without_a_body_is_by_hand(tmp_path: Path) -> None:
@@ -311,7 +332,7 @@ async def test_a_silent_connection_is_closed_and_a_slow_body_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can hold a connection by saying nothing, half a head or half a body."""
-    monkeypatch.setattr("bot.daemon.control_http.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("bot.web.guest.REQUEST_SECONDS", 0.2)
     monkeypatch.setattr("bot.daemon.control_guard.BODY_SECONDS", 0.2)
     async with served(tmp_path) as api:
         assert await api.raw() == b""
@@ -353,14 +374,14 @@ async def test_the_end_waits_for_an_answer_under_way(tmp_path: Path) -> None:
     """A command that is being carried out when the daemon stops is still answered."""
     operator, stop = Notebook(), asyncio.Event()
     operator.hold = asyncio.Event()
-    server = ControlServer(operator, None, ControlRules(), tmp_path, Silent(), monotonic_ns)
+    server = server_of(operator, tmp_path)
     serving = asyncio.create_task(server.serve(stop))
     while (address := read_address(tmp_path)) is None:
         await asyncio.sleep(0.005)
     headers = {"Authorization": f"Bearer {read_token(tmp_path)}"}
     async with httpx.AsyncClient(base_url=f"http://{address.netloc}", trust_env=False) as client:
         asking = asyncio.create_task(client.post("/v1/halt", headers=headers))
-        while not server._at_work:
+        while not server._desk.is_busy:
             await asyncio.sleep(0.005)
         stop.set()
         await asyncio.sleep(0.01)
@@ -372,7 +393,7 @@ async def test_the_end_waits_for_an_answer_under_way(tmp_path: Path) -> None:
 async def test_cancelling_it_leaves_nothing_behind(tmp_path: Path) -> None:
     """No task, no socket and no file; signals are as they were."""
     tasks = len(asyncio.all_tasks())
-    server = ControlServer(Notebook(), None, ControlRules(), tmp_path, Silent(), monotonic_ns)
+    server = server_of(Notebook(), tmp_path)
     serving = asyncio.create_task(server.serve(asyncio.Event()))
     while (address := read_address(tmp_path)) is None:
         await asyncio.sleep(0.005)
@@ -392,7 +413,7 @@ async def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> N
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server = ControlServer(Notebook(), None, ControlRules(port=port), tmp_path, Silent(), monotonic_ns)
+        server = server_of(Notebook(), tmp_path, rules=ControlRules(port=port))
         with pytest.raises(ConfigError, match=r"control\.port"):
             server.open()
 
@@ -408,7 +429,7 @@ async def test_the_description_is_valid_openapi(tmp_path: Path) -> None:
         for method, operation in methods.items()
     }
     wanted = {("post", f"/v1/{name}") for name in COMMANDS}
-    wanted |= {("get", "/v1/health"), ("get", "/v1/status"), ("get", "/metrics")}
+    wanted |= {("get", f"/v1/{name}") for name in ("health", "status", *PAGES)} | {("get", "/metrics")}
     assert set(operations) == wanted
     assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
     for (method, _path), operation in operations.items():

@@ -62,7 +62,7 @@ class Rig:
         self.log = Silent()
         rules = {PERPETUAL: instrument(tick_size=0.1)}
         execution = LiveExecution(rules, ExecutionRules(lookup_backoff_ms=(1, 1)))
-        teller = Teller(self.log, self.host, lambda: at(1))  # type: ignore[arg-type]  # the part that it uses
+        teller = Teller(self.log, self.host, lambda: at(1))
         self.broker = LiveBroker(execution, self.venue, steady(at(1), _loop_ns), teller)
         self.broker.attach(self.host)
         self.broker.recover([], [], {}, {})

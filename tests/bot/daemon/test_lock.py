@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.daemon.lock import holder, state_lock
+from bot.daemon.lock import LOCK_NAME, holder, state_lock
 from bot.errors import ConfigError
 
 HOLD = "import sys,time;from pathlib import Path;from bot.daemon.lock import state_lock\nwith state_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
@@ -34,3 +35,13 @@ def test_a_second_daemon_on_the_folder_is_refused_and_names_the_first(tmp_path: 
     with state_lock(tmp_path):
         assert holder(tmp_path) == os.getpid()
     assert holder(tmp_path) is None
+
+
+def test_who_only_asks_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page or a command that looks whether a daemon runs holds the file for a moment; a start waits it out."""
+    looking = (tmp_path / LOCK_NAME).open("w")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("bot.daemon.lock.time.sleep", lambda _seconds: looking.close())
+    with state_lock(tmp_path):
+        assert looking.closed
+        assert holder(tmp_path) == os.getpid()

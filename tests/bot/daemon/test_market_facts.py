@@ -63,7 +63,7 @@ class Rig:
 
     def __init__(self, limits: RiskLimits = BOTH) -> None:
         self.market, self.log, self.notes, self.clock = Market(), Silent(), Notes(), MarketClock(MIDNIGHT)
-        teller = Teller(self.log, self.notes, self.clock.now_ms)  # type: ignore[arg-type]  # the part that it uses
+        teller = Teller(self.log, self.notes, self.clock.now_ms)
         self.source = FactSource(self.market, limits, self.clock, teller, ask_seconds=0.01)
 
     async def minute(self, number: int, *, late_ms: int = 0) -> list[MarketFacts]:

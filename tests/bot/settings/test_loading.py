@@ -136,7 +136,7 @@ def test_lists_and_mappings_can_be_written_in_one_word():
             "line 3: sizing.equity_fraktion: unknown key; did you mean sizing.equity_fraction?",
         ),
         ("sizng: {}", "line 1: sizng: unknown key; did you mean sizing?"),
-        ("zzz: 1", "line 1: zzz: unknown key; the settings has mode, state_dir,"),
+        ("zzz: 1", "line 1: zzz: unknown key; the settings have mode, state_dir,"),
         ("account: {starting_cash: lots}", "account.starting_cash: must be a number, not 'lots'"),
         ("account: {starting_cash: true}", "account.starting_cash: must be a number, not true or false"),
         ("account: {starting_cash: .nan}", "account.starting_cash: must be a finite number"),
@@ -158,7 +158,10 @@ def test_lists_and_mappings_can_be_written_in_one_word():
             "strategy: {parameters: {a: [1]}}",
             "strategy.parameters: a must be a number, a word, true or false",
         ),
-        ("risk: {max_orders_per_minute: -1, max_drawdown_fraction: 3}", "(and 1 more)"),
+        (
+            "risk: {max_orders_per_minute: -1, max_drawdown_fraction: 3}",
+            "risk.max_drawdown_fraction: must be at most 1, not 3; ",
+        ),
         ("a: [1", "mine.yaml line 1 column 6: malformed YAML: "),
         ("a: 1\n\tb: 2", "line 2 column 1: malformed YAML: "),
         ("mode: paper\nmode: live", "mine.yaml line 2: mode: the key comes twice"),
@@ -177,13 +180,27 @@ def test_a_wrong_file_is_one_sentence_with_file_field_and_fault(write, text, wan
     assert wanted in text
 
 
+def test_all_faults_are_told_at_once_and_very_many_are_counted(write):
+    """Each wrong setting of file and flags is named with its place; of a hundred the first ten, and how many there are."""
+    text = sentence([write("mode: dry\nrisk: {max_orders_per_minute: -1}")], {"sizing.equity_fraction": "7"})
+    places = (
+        "mine.yaml line 1: mode: ",
+        "mine.yaml line 2: risk.max_orders",
+        "flag sizing.equity_fraction: ",
+    )
+    assert all(place in text for place in places)
+    crowd = sentence([write("\n".join(f"k{number}: 1" for number in range(100)))])
+    assert crowd.count("unknown key") == 10
+    assert crowd.endswith("; and 90 more")
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     """A missing file, a folder and bytes that are no text are named."""
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"mode: \xff\xfe")
     assert sentence([tmp_path / "gone.yaml"]).endswith("gone.yaml: cannot be read: No such file or directory")
     assert "Is a directory" in sentence([tmp_path])
-    assert sentence([binary]).endswith("binary.yaml: is not UTF-8 text (byte 6)")
+    assert sentence([binary]).endswith("binary.yaml: is not UTF-8 text (byte 6); save it as UTF-8")
 
 
 def test_empty_files_and_empty_sections_say_nothing(write):
@@ -256,7 +273,7 @@ def test_faults_of_secrets_do_not_show_them(tmp_path, write):
     assert sentence(**{variable: "/nowhere"}) == (
         f"{variable}: exchange.api_key: cannot read /nowhere: No such file or directory"
     )
-    assert sentence(**{variable: str(empty)}).endswith("is empty")
+    assert sentence(**{variable: str(empty)}).endswith("is empty; write the secret into it")
     assert "keep one" in sentence(**{variable: str(empty), "BOT__EXCHANGE__API_KEY": "hush"})
     open_to_all = write("exchange: {api_key: 123456789}")
     text = sentence([open_to_all])

@@ -83,7 +83,9 @@ def test_an_address_knows_whether_others_reach_it(host: str, loopback: bool) -> 
 def test_they_become_rules() -> None:
     """Minutes become seconds; without an address nobody is told, and without a control API there is none."""
     settings = load_settings(overrides={"notify.urls": URL, "notify.quiet_minutes": 2}, environ={})
-    rules = ServiceRules.of(settings.control, settings.metrics, settings.notify, settings.watchdog)
+    rules = ServiceRules.of(
+        settings.control, settings.metrics, settings.notify, settings.watchdog, settings.telegram, None
+    )
     assert rules.control is not None
     assert rules.control.loopback
     assert rules.notify == notify_rules(settings.notify)
@@ -91,7 +93,8 @@ def test_they_become_rules() -> None:
     assert rules.stalled_seconds == 300.0
     assert (rules.blind_seconds, rules.blind_action) == (3600.0, "halt")
     bare = load_settings(overrides={"control.enabled": False, "watchdog.minutes": "null"}, environ={})
-    rules = ServiceRules.of(bare.control, bare.metrics, bare.notify, bare.watchdog)
+    rules = ServiceRules.of(bare.control, bare.metrics, bare.notify, bare.watchdog, bare.telegram, None)
+    assert rules.telegram is None
     assert (rules.control, rules.notify, rules.blind_seconds) == (None, None, None)
 
 
