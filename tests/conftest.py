@@ -12,6 +12,9 @@ from tests.session_search import holds_a_secret, leaks
 LONG = (
     "test_app.py::test_a_signal_ends_it_in_order_and_the_next_start_goes_on[2]",
     "test_backends.py::test_each_network_takes_a_step_and_is_served[jax]",
+    "test_causality_models.py::test_every_recipe_prepares_its_fit_causally[attention-multitask]",
+    "test_causality_models.py::test_every_recipe_prepares_its_fit_causally[ensemble]",
+    "test_causality_models.py::test_every_recipe_prepares_its_fit_causally[multi-step]",
     "test_cluster.py::test_an_interrupt_ends_every_process[ray]",
     "test_cluster.py::test_fresh_gives_each_job_a_process_of_its_own[ray]",
     "test_cluster.py::TestRounds::test_a_job_that_fails_says_why_and_the_others_go_on[ray]",
@@ -21,6 +24,7 @@ LONG = (
     "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[multi-step]",
     "test_live_parity.py::test_live_trades_what_paper_trades[okx]",
     "test_live_parity.py::test_live_trades_what_paper_trades[spot]",
+    "test_pages_live.py::test_a_bot_that_ends_is_said_to_have_ended",
     "test_training.py::test_several_seeds_are_averaged_and_their_spread_reported",
     "test_training.py::test_the_same_command_goes_on_where_a_run_was_stopped[KeyboardInterrupt]",
 )

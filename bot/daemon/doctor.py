@@ -212,15 +212,12 @@ class JournalFacts:
 
 
 def judge_journal(facts: JournalFacts, newest_schema: int) -> Finding:
-    """Whether the journal can be read and is of a version that this bot knows."""
+    """Whether the journal can be read; one of a newer version can't, and its fault says so."""
     if not facts.exists:
         return fine("journal", "there is none yet: the first start makes it")
     if facts.fault is not None:
         todo = "keep a copy of the state folder, and start with another one"
         return broken("journal", facts.fault, todo)
-    if facts.schema > newest_schema:
-        says = f"it has schema {facts.schema}, this version knows {newest_schema}"
-        return broken("journal", says, "use the newer version of the bot, or another state folder")
     later = f"; the next start takes it to {newest_schema}" if facts.schema < newest_schema else ""
     return fine("journal", f"readable, schema {facts.schema}{later}")
 

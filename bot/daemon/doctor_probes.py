@@ -17,7 +17,6 @@ from bot.daemon.lock import holder
 from bot.daemon.serving import ModelShelf
 from bot.errors import BotError, NotRunningError
 from bot.journal.reader import JournalReader
-from bot.journal.schema import SCHEMA_VERSION
 
 DISTRIBUTION = "lstm-scalping-bot"
 LEAST_PYTHON = (3, 11)
@@ -117,16 +116,13 @@ def look_at_journal(path: Path) -> JournalFacts:
 
 
 def _read_journal(reader: JournalReader) -> JournalFacts:
-    schema = reader.schema()
-    if schema > SCHEMA_VERSION:
-        return JournalFacts(exists=True, schema=schema)  # its tables may be others
     snapshot = reader.snapshot()
     equity = reader.last_equity()
     rows = [] if snapshot is None else snapshot["account"]["positions"]
     positions = [Position(*row) for row in rows]
     return JournalFacts(
         exists=True,
-        schema=schema,
+        schema=reader.schema(),
         last_closed_at_ms=equity.at_ms if equity else None,
         run_id=reader.meta().get("run_id"),
         equity=equity.equity if equity else None,

@@ -51,6 +51,7 @@ def keep_private(state_dir: Path) -> None:
         shared = stat.S_IMODE(state_dir.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError as error:
         raise StorageError(
-            f"the state folder {state_dir} can't be made: {error.strerror or error}"
+            f"the state folder {state_dir} can't be written: {error.strerror or error}; "
+            "name another one with --state-dir"
         ) from error
     os.umask((stat.S_IRWXG | stat.S_IRWXO) & ~shared)

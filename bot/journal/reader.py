@@ -65,12 +65,22 @@ class JournalReader:
         self.path = path
         self._db = connect(str(path), read_only=True)
         try:
-            version = known_version(self._db, str(path))
+            self._begin()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self) -> None:
+        """Look at the version, and put what an older one lacks beside it."""
+        try:
+            version = known_version(self._db, str(self.path))
             stand_in(self._db, version or SCHEMA_VERSION)
         except sqlite3.Error as error:
-            raise StorageError(f"the journal {path} can't be read: {error}") from error
+            raise StorageError(f"the journal {self.path} can't be read: {error}") from error
         if not version:
-            raise NotRunningError(f"the journal {path} holds nothing yet: start the bot with `bot run` first")
+            raise NotRunningError(
+                f"the journal {self.path} holds nothing yet: start the bot with `bot run` first"
+            )
 
     def close(self) -> None:
         """Let go of the file."""

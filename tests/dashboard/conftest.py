@@ -10,8 +10,8 @@ import pytest
 from tests.dashboard.page_browser import chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium; of a module alone, since its loop would stand in the way of other tests' loops."""
     with chromium() as started:
         yield started

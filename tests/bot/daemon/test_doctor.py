@@ -111,7 +111,8 @@ def test_a_journal():
     """None yet is fine, an older one too; a damaged and a newer one fail."""
     assert judge_journal(JournalFacts(exists=False), 4).level is OK
     assert judge_journal(JournalFacts(exists=True, schema=3), 4).level is OK
-    assert judge_journal(JournalFacts(exists=True, schema=5), 4).level is FAILED
+    newer = JournalFacts(exists=True, fault="it has schema 5, this version knows 4")
+    assert judge_journal(newer, 4).level is FAILED
     assert judge_journal(JournalFacts(exists=True, fault="malformed"), 4).level is FAILED
 
 

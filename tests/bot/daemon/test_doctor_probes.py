@@ -110,7 +110,7 @@ def test_a_journal_that_is_none(tmp_path):
     journal = SqliteJournal(path)
     journal._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     journal.close()
-    assert look_at_journal(path).schema == SCHEMA_VERSION + 1
+    assert f"has schema {SCHEMA_VERSION + 1}" in (look_at_journal(path).fault or "")
 
 
 def test_a_model(tmp_path):
