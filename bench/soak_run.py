@@ -20,6 +20,7 @@ import psutil
 from bench.context import ROOT
 from bench.market import DAY_MINUTES, random_tapes, symbols
 from bench.processes import BenchError, end, environment, last_words
+from bot.journal.reader import JournalReader
 
 HISTORY_DAYS: Final = 12
 """Of each tape before the soak begins: what features and a retraining look back on."""
@@ -114,7 +115,17 @@ def soak(plan: SoakPlan, tell: Callable[[str], None] = lambda _line: None) -> So
     run.events = count_events(plan.folder / "state" / "logs")
     if run.code not in {0, None}:
         raise BenchError(f"the daemon ended with {run.code}: {last_words(said)}")
+    run.minutes = max(run.minutes, _kept_minutes(plan.folder / "state" / "journal.sqlite"))
     return run
+
+
+def _kept_minutes(journal: Path) -> int:
+    """The minutes that a journal holds: the last ones come after the last sample, and old ones are let go."""
+    reader = JournalReader(journal)
+    try:
+        return reader.counts()["batches"]
+    finally:
+        reader.close()
 
 
 def daemon_words(plan: SoakPlan) -> list[str]:

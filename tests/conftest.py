@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +25,9 @@ LONG = (
     "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[multi-step]",
     "test_live_parity.py::test_live_trades_what_paper_trades[okx]",
     "test_live_parity.py::test_live_trades_what_paper_trades[spot]",
+    "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[return-volatility]",
     "test_pages_live.py::test_a_bot_that_ends_is_said_to_have_ended",
+    "test_training.py::test_a_run_that_shall_not_go_on_begins_anew",
     "test_training.py::test_several_seeds_are_averaged_and_their_spread_reported",
     "test_training.py::test_the_same_command_goes_on_where_a_run_was_stopped[KeyboardInterrupt]",
 )
@@ -39,6 +42,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if not item.nodeid.endswith(LONG)]
+
+
+@pytest.fixture(autouse=True)
+def _own_umask() -> Iterator[None]:
+    """A daemon that a test runs in this process makes every later file private; the next test begins as it was."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 # The machine may be busy: how long an example takes says nothing about the code.

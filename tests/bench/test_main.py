@@ -27,8 +27,16 @@ def context(tmp_path: Path) -> Context:
     return context
 
 
-MINUTES_LONG = {"dashboard_load", "time_to_loss", "retrain_latency", "training", "whole_backtest"}
-"""Fit or run models for long even on the tiny size: tried with ``BENCHES=all``."""
+MINUTES_LONG = {
+    "daemon_memory",
+    "dashboard_load",
+    "many_symbols",
+    "retrain_latency",
+    "time_to_loss",
+    "training",
+    "whole_backtest",
+}
+"""Take long even on the tiny size: tried with ``BENCHES=all``."""
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from bot.journal.reader import JournalReader
 
 KILLS = int(os.environ.get("KILLS", "1"))
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
-MINUTES = 1_000
+MINUTES = 1_000 if KILLS > 1 else 500
 SEED = 20_230_310
 LIFE_SECONDS = 120.0
 
