@@ -145,17 +145,8 @@ class Guard:
 
     def _tell(self, scope: Scope, refused: Refused) -> None:
         """One line a minute at most."""
-        if (count := self._knocks.count()) is None:
-            return
-        client = scope.get("client") or ("unknown", 0)
-        self._log.warning(
-            "control.refused",
-            client=client[0],
-            path=str(scope["path"])[:100],
-            status=refused.status,
-            reason=refused.sentence,
-            count=count,
-        )
+        if (fields := self._knocks.told(scope, refused)) is not None:
+            self._log.warning("control.refused", **fields)
 
 
 class _Answer:

@@ -163,18 +163,9 @@ class Gate:
         return f"{admission.cookie}={admission.session}; Path=/; HttpOnly; SameSite=Strict".encode()
 
     def _tell(self, scope: Scope, refused: Refused) -> None:
-        """One line a minute at most; the query stays out of it, it may hold a token."""
-        if (count := self._knocks.count()) is None:
-            return
-        client = scope.get("client") or ("unknown", 0)
-        self._log.warning(
-            "dashboard.refused",
-            client=client[0],
-            path=str(scope["path"])[:100],
-            status=refused.status,
-            reason=refused.sentence,
-            count=count,
-        )
+        """One line a minute at most."""
+        if (fields := self._knocks.told(scope, refused)) is not None:
+            self._log.warning("dashboard.refused", **fields)
 
 
 class _Answer:

@@ -53,6 +53,22 @@ class Knocks:
         self._told_ns: int | None = None
         self._untold = 0
 
+    def told(self, scope: Scope, refused: Refused) -> dict[str, Any] | None:
+        """One more: the fields of the line that tells of it and of those before, None while it is too early.
+
+        The query stays out of them, it may hold a token.
+        """
+        if (count := self.count()) is None:
+            return None
+        client = scope.get("client") or ("unknown", 0)
+        return {
+            "client": client[0],
+            "path": str(scope["path"])[:100],
+            "status": refused.status,
+            "reason": refused.sentence,
+            "count": count,
+        }
+
     def count(self) -> int | None:
         """One more; how many are to be told of now, None while it is too early."""
         self._untold += 1
