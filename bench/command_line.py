@@ -13,6 +13,8 @@ IMPORTS = ("bot.cli", "bot.daemon.app", "ccxt.pro", "bot.inference", "backtests.
 """What a person waits for: the command line, the daemon and its two big libraries, a backtest, training without
 TensorFlow (which comes with the first fit)."""
 
+ONE_EXCHANGE = "from bot.one_exchange import exchange_class; exchange_class('binanceusdm')"
+
 
 def measure(context: Context) -> list[Figure]:
     """Medians of whole processes."""
@@ -25,6 +27,8 @@ def measure(context: Context) -> list[Figure]:
     for name in context.pick(IMPORTS, IMPORTS, IMPORTS[:1]):
         cost = max(seconds(["-c", f"import {name}"], context.pick(3, 3, 1)) - bare, 0.0)
         figures.append(Figure(f"import_{name}", cost * 1e3, "ms", note="beyond the interpreter"))
+    one = seconds(["-c", ONE_EXCHANGE], context.pick(3, 3, 1))
+    figures.append(Figure("one_exchange", (one - bare) * 1e3, "ms", note="of ccxt, what a daemon fetches"))
     return figures
 
 

@@ -4,13 +4,12 @@ Against the real exchange the client is an ordinary one. Against a local exchang
 and its own error tables (they depend on the URL), but every connection that it opens, REST and WebSocket
 alike, goes to one address of this machine and trusts one test certificate: nothing can leave the machine.
 
-ccxt is imported late, since it costs most of a second and some 80 MB.
+ccxt is imported late and of it only the exchange that is asked for (``bot.one_exchange``).
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import ipaddress
 import socket
 import ssl
@@ -25,6 +24,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from bot.errors import BotError, ConfigError, DataError, EngineProtocolError, HaltError, TransientError
+from bot.one_exchange import exchange_class, streamed_exchanges
 
 Exchange: TypeAlias = Any
 """A ``ccxt.pro`` exchange; ccxt ships no types."""
@@ -293,15 +293,14 @@ def require_streamed(exchange_id: str) -> None:
 
 def _exchange_class(exchange_id: str) -> type[Any]:
     try:
-        module = importlib.import_module("ccxt.pro")
+        names = streamed_exchanges()
     except ImportError as error:
         raise ConfigError(f"ccxt is not installed: {error}") from error
-    if exchange_id not in module.exchanges:
-        near = difflib.get_close_matches(exchange_id, module.exchanges, n=2)
+    if exchange_id not in names:
+        near = difflib.get_close_matches(exchange_id, names, n=2)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise ConfigError(f"exchange.id: {exchange_id!r} is not one that ccxt can stream{hint}")
-    found: type[Any] = getattr(module, exchange_id)
-    return found
+    return exchange_class(exchange_id)
 
 
 def _require_loopback(address: tuple[str, int]) -> None:
