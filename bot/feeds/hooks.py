@@ -34,6 +34,9 @@ class StreamMessage(NamedTuple):
 Parser: TypeAlias = Callable[[Exchange, Mapping[str, Symbol], Any], StreamMessage]
 """Reads one message; symbols go by the exchange's own market ids, and what is not among them is left out."""
 
+KEPT_BARS = 2
+"""What ccxt keeps of each symbol where this module has read the message; nobody asks for its copy."""
+
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 """What a parser raises on a message that is not of the documented form."""
 
@@ -132,18 +135,29 @@ def install_hook(
         refuse: Called with a sentence on a message that cannot be read.
     """
     original = exchange.handle_ohlcv
+    exchange.options["OHLCVLimit"] = KEPT_BARS
 
     def handle_ohlcv(client: Any, message: Any) -> None:
         received_at_ns = monotonic_ns()
         try:
             parsed = parser(exchange, symbols, message)
         except MALFORMED as error:
+            parsed = StreamMessage([], None)
             refuse(f"a candle message of {exchange.id} could not be read: {error!r}")
         else:
             take(parsed, received_at_ns)
         original(client, message)
+        for update in parsed.updates:
+            _let_go(exchange, update.symbol)
 
     exchange.handle_ohlcv = handle_ohlcv
+
+
+def _let_go(exchange: Exchange, symbol: Symbol) -> None:
+    """Say that the bars were read, as ``watch_ohlcv`` does when it returns: till then ccxt notes the time of each bar."""
+    bars = (exchange.ohlcvs.get(symbol) or {}).get("1m")
+    if bars is not None:
+        bars.getLimit(None, None)
 
 
 def update_from_row(symbol: Symbol, row: Sequence[Any], *, closed: bool | None) -> CandleUpdate:

@@ -138,7 +138,13 @@ STAND_INS: tuple[tuple[int, tuple[str, ...]], ...] = (
 """For who only reads a journal of an older version: by the version that made a table, what stands in for it."""
 
 LOG_PAGES = 1024
-"""Pages of the write-ahead log."""
+"""Pages that the write-ahead log is lengthened with; it takes them twice, to be filled and to be let go."""
+
+LONGEST_LOG_PAGES = 2 * LOG_PAGES + 512
+"""Pages that are left of a log that grew beyond."""
+
+FRAME_BYTES = 24
+"""What the log says of each page (SQLite's file format, section 4.1)."""
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -216,6 +222,8 @@ def lengthen_log(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (LOG_PAGES * size,))
     connection.execute("COMMIT")
     connection.execute("DROP TABLE ballast")
+    # Where a slow reader made it longer, the disk gets the rest back once it begins anew.
+    connection.execute(f"PRAGMA journal_size_limit={LONGEST_LOG_PAGES * (size + FRAME_BYTES)}")
     start_log_over(connection)
 
 

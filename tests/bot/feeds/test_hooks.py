@@ -183,3 +183,38 @@ def test_the_hook_reads_first_and_lets_ccxt_go_on() -> None:
     assert seen[:2] == [(1, 7), 60_001]
     assert "could not be read" in str(seen[2])
     assert seen[3] == 60_002
+
+
+def test_ccxt_keeps_nothing_of_the_bars_that_were_read() -> None:
+    """Days of candles leave in ccxt no more than an hour of them: its copy stays short, and so do its notes on it."""
+    exchange = ccxt.pro.binanceusdm()
+    install_hook(
+        exchange,
+        parse_binance,
+        {"BTCUSDT": "BTCUSDT"},  # without markets ccxt knows no other name
+        monotonic_ns=lambda: 7,
+        take=lambda *_: None,
+        refuse=pytest.fail,
+    )
+    client = type(
+        "Client", (), {"subscriptions": {}, "url": "wss://fstream.binance.com/ws", "resolve": lambda *_: None}
+    )()
+    held: list[int] = []
+    for minute in range(3_000):
+        bar = {
+            "t": minute * 60_000,
+            "s": "BTCUSDT",
+            "i": "1m",
+            "o": "1",
+            "h": "1",
+            "l": "1",
+            "c": "1",
+            "v": "1",
+        }
+        for closed in (False, True):
+            exchange.handle_message(
+                client, {"e": "kline", "E": minute * 60_000 + 1, "s": "BTCUSDT", "k": {**bar, "x": closed}}
+            )
+        ((cache,),) = ([*frames.values()] for frames in exchange.ohlcvs.values())
+        held.append(sum(len(part) for part in vars(cache).values() if hasattr(part, "__len__")))
+    assert max(held[60:]) <= max(held[:60]) < 20

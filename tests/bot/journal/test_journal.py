@@ -21,7 +21,7 @@ from bot.core.records import intent_from_json, report_from_json
 from bot.core.risk import StateChange
 from bot.core.state import TradingState
 from bot.errors import StorageError
-from bot.journal.journal import SqliteJournal
+from bot.journal.journal import REST_COMMITS, SqliteJournal
 from bot.journal.reader import JournalReader
 from bot.journal.schema import LOG_PAGES, MIGRATIONS, SCHEMA_VERSION, connect
 from bot.ports import BatchRecord, InterimRecord
@@ -98,7 +98,7 @@ import resource, signal, sys
 from pathlib import Path
 from typing import Any
 from tests.bot.journal.test_journal import record
-from bot.journal.journal import SqliteJournal
+from bot.journal.journal import REST_COMMITS, SqliteJournal
 from bot.errors import StorageError
 journal = SqliteJournal(Path(sys.argv[1]))
 journal.commit(record(0))
@@ -138,7 +138,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from tests.bot.journal.test_journal import record
-from bot.journal.journal import SqliteJournal
+from bot.journal.journal import REST_COMMITS, SqliteJournal
 journal = SqliteJournal(Path(sys.argv[1]))
 for minute in range(100_000):
     journal.commit(record(minute))
@@ -353,6 +353,27 @@ def test_the_log_neither_grows_nor_is_lengthened_by_a_commit(tmp_path: Path) -> 
     again = SqliteJournal(path)
     assert len(again.recent_candles(candle(0).symbol, 2000)) == 1440
     assert path.stat().st_size < 2 * length
+
+
+def test_a_log_that_a_slow_reader_made_long_gets_short_again(tmp_path: Path) -> None:
+    """While somebody reads an old commit the log can only grow; soon after, the disk has the room back."""
+    path = tmp_path / "j.sqlite"
+    log = path.with_name("j.sqlite-wal")
+    journal = SqliteJournal(path)
+    length = log.stat().st_size
+    reader = connect(str(path), read_only=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM batches").fetchone()
+    for number in range(3000):
+        journal.note("feed.frame_refused", number, {"cause": "x" * 4000})
+    assert log.stat().st_size > 2 * length
+    reader.execute("COMMIT")
+    reader.close()
+    for minute in range(2 * REST_COMMITS):
+        journal.commit(record(minute))
+        journal.rest()
+    assert length <= log.stat().st_size < 1.3 * length
+    journal.close()
 
 
 def test_a_start_that_was_killed_while_it_lengthened_the_log_is_mended_by_the_next(tmp_path: Path) -> None:
