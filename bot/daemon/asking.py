@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from bot.daemon.doctor import Unknown
-from bot.errors import EngineProtocolError, TransientError
+from bot.errors import DataError, EngineProtocolError, TransientError
 from bot.exchange_client import mapped
 
 T = TypeVar("T")
@@ -16,6 +16,9 @@ TRIES: Final = 3
 OPTIONAL_TRIES: Final = 2
 PAUSE_SECONDS: Final = 0.5
 """Before the second try; twice as long before the third."""
+
+PASSING: Final = (TransientError, DataError)
+"""What may be otherwise at the next try: silence, and an answer that cannot be read."""
 
 Hook = Callable[[], Awaitable[object]]
 
@@ -48,7 +51,7 @@ class Asker:
                 ours = mapped(error)
                 if isinstance(ours, EngineProtocolError):
                     raise ours from error
-                if not isinstance(ours, TransientError) or not left:
+                if not isinstance(ours, PASSING) or not left:
                     return Unknown(_short(str(ours)), may_pass=isinstance(ours, TransientError))
             await asyncio.sleep(pause)
             pause *= 2

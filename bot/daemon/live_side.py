@@ -16,7 +16,7 @@ from bot.daemon.batching import Batch
 from bot.daemon.live import LiveBroker, LiveMinute, steady
 from bot.daemon.loop import TradingLoop
 from bot.daemon.telling import Teller
-from bot.errors import EngineProtocolError, TransientError
+from bot.errors import DataError, EngineProtocolError, TransientError
 from bot.ports import OrderGateway
 
 RECONCILE_SECONDS = 60.0
@@ -77,7 +77,8 @@ class LiveSide:
             exchange_ms: The exchange's time.
 
         Raises:
-            ConfigError: The keys are refused. TransientError: The exchange does not answer, however often it is asked.
+            ConfigError: The keys are refused. TransientError, DataError: The exchange does not answer, or with nothing that
+                can be read, however often it is asked.
         """
         now_ms = steady(exchange_ms, self._monotonic_ns)
         failures = 0
@@ -85,7 +86,10 @@ class LiveSide:
             try:
                 await self._gateway.open()
                 break
-            except TransientError as error:
+            except (
+                TransientError,
+                DataError,
+            ) as error:  # an answer that cannot be read may be whole the next time
                 failures += 1
                 if failures == TRIES:
                     raise

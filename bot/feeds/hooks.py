@@ -34,9 +34,6 @@ class StreamMessage(NamedTuple):
 Parser: TypeAlias = Callable[[Exchange, Mapping[str, Symbol], Any], StreamMessage]
 """Reads one message; symbols go by the exchange's own market ids, and what is not among them is left out."""
 
-KEPT_BARS = 2
-"""What ccxt keeps of each symbol where this module has read the message; nobody asks for its copy."""
-
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 """What a parser raises on a message that is not of the documented form."""
 
@@ -135,7 +132,6 @@ def install_hook(
         refuse: Called with a sentence on a message that cannot be read.
     """
     original = exchange.handle_ohlcv
-    exchange.options["OHLCVLimit"] = KEPT_BARS
 
     def handle_ohlcv(client: Any, message: Any) -> None:
         received_at_ns = monotonic_ns()

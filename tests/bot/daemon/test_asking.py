@@ -58,8 +58,10 @@ async def test_patience_has_an_end():
 
 
 async def test_a_reply_that_cannot_be_read_is_an_unknown_fact():
-    """A missing field, as of a proxy's page, is told in one line of bounded length."""
-    fact = await Asker().ask(Question(KeyError("multiAssetsMargin")))
+    """A missing field, as of a proxy's page, is asked again, and then told in one line of bounded length."""
+    once = Question(KeyError("multiAssetsMargin"))
+    assert (await Asker().ask(once), once.asked) == (42, 2)
+    fact = await Asker(tries=2).ask(Question(KeyError("multiAssetsMargin"), KeyError("multiAssetsMargin")))
     assert isinstance(fact, Unknown)
     assert not fact.may_pass
     fact = await Asker(tries=1).ask(Question(ccxt_errors.ExchangeNotAvailable("<html>\n" + "x" * 9999)))

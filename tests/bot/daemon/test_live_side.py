@@ -14,7 +14,7 @@ from bot.core.venue import CommandFailed, ReadState, VenueCommand, VenueEvent
 from bot.daemon.live_side import TRIES, LiveSide, pause_seconds
 from bot.daemon.loop import TradingLoop
 from bot.daemon.telling import Teller
-from bot.errors import ConfigError, TransientError
+from bot.errors import ConfigError, DataError, TransientError
 from bot.simexchange.account import SimAccount
 from bot.simexchange.config import Market
 from bot.simexchange.exchange_info import list_symbol
@@ -75,7 +75,7 @@ async def daemon_of(folder: Path) -> tuple[Daemon, TradingLoop]:
 async def test_a_start_waits_for_an_exchange_that_does_not_answer(tmp_path: Path) -> None:
     """It is asked again, each time it is told; what no waiting mends is raised at once, and patience ends."""
     daemon, _ = await daemon_of(tmp_path)
-    venue = Moody([TransientError("429"), TransientError("503")], silent=2)
+    venue = Moody([TransientError("429"), DataError("an empty text")], silent=2)
     side = side_of(daemon, venue)
     await side.open({PERPETUAL: instrument()}, MIDNIGHT)
     assert await side.wallet() == 5_000.0
@@ -84,6 +84,8 @@ async def test_a_start_waits_for_an_exchange_that_does_not_answer(tmp_path: Path
         await side_of(daemon, Moody([ConfigError("keys")])).open({}, MIDNIGHT)
     with pytest.raises(TransientError, match="down"):
         await side_of(daemon, Moody([TransientError("down")] * TRIES)).open({}, MIDNIGHT)
+    with pytest.raises(DataError, match="nonsense"):
+        await side_of(daemon, Moody([DataError("nonsense")] * TRIES)).open({}, MIDNIGHT)
     with pytest.raises(TransientError, match="balance"):
         await side_of(daemon, Moody(silent=TRIES)).wallet()
     daemon.close()
