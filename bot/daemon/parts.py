@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from bot.core.market import MINUTE_MS, Instrument, Symbol
 from bot.core.signal import Strategy
 from bot.daemon.attendance import Attendance, AttendanceRules, attend
 from bot.daemon.doctor_account import Wanted
-from bot.daemon.fitness import FitnessPlan
+from bot.daemon.fitness import FitnessPlan, Watches, require_fit
 from bot.daemon.housekeeping import Housekeeper, held_since_ms
 from bot.daemon.live_side import LiveSide
 from bot.daemon.loop import TradingLoop
@@ -38,7 +39,7 @@ from bot.daemon.standstill import watch_standstill
 from bot.daemon.tape import SimAccountPlan, SimEndpoint, SimPlan
 from bot.daemon.telling import Log, Teller
 from bot.errors import ConfigError
-from bot.exchange_client import Exchange, SimControl
+from bot.exchange_client import Exchange, SimControl, open_exchange
 from bot.feeds.ccxt_feed import CcxtFeed
 from bot.feeds.timing import FeedTiming
 from bot.journal.journal import SqliteJournal
@@ -239,6 +240,35 @@ def fitness_plan(settings: Settings) -> FitnessPlan:
         settings.sizing.to_core(),
         settings.risk.to_core(),
         settings.account.starting_cash,
+    )
+
+
+async def require_account(
+    settings: Settings, trader: Exchange, clock: Clock, log: Log, live: LiveSide
+) -> None:
+    """Refuse to trade live where the check-up finds something failed; raises ConfigError or TransientError."""
+    watches = Watches(clock.now_ms, clock.monotonic_ns, None if settings.exchange.simulated else wall_ms)
+    await require_fit(
+        trader,
+        fitness_plan(settings),
+        journal_path=settings.journal_path,
+        watches=watches,
+        log=log,
+        resynchronise=live.synchronise,
+        fix=settings.exchange.simulated,
+    )
+
+
+def client_of(
+    settings: Settings, credentials: Mapping[str, str] | None
+) -> AbstractAsyncContextManager[Exchange]:
+    """A client of the exchange; with keys it can trade."""
+    return open_exchange(
+        settings.exchange.id,
+        connect_to=settings.exchange.address,
+        ca_file=settings.exchange.ca_file,
+        rate_limited=not settings.exchange.simulated,  # a limit protects others, not our own exchange
+        credentials=credentials,
     )
 
 
