@@ -41,11 +41,45 @@ Dice: TypeAlias = random.Random
 Maker: TypeAlias = Callable[[Dice, float], Action]
 """Makes an action, given the most seconds that it may last."""
 
-PLACE = "POST /(api/v3/order|api/v3/orderList/oco|fapi/v1/order|fapi/v1/algoOrder)"
-CANCEL = "DELETE /(api/v3/order|api/v3/orderList|fapi/v1/order|fapi/v1/algoOrder)"
-ASK = "GET /(api/v3|fapi/v[123])/(?!time|ping|exchangeInfo).+"
-KLINES = ".+@kline_1m"
 USER = "user"
+
+
+class Ground(NamedTuple):
+    """How an exchange calls what faults strike.
+
+    Attributes:
+        place: Requests that place orders, an expression as in a plan.
+        cancel: That cancel.
+        ask: That ask after anything but the exchange itself.
+        candles: Streams of candles.
+        closed: The field of a candle that says whether it is closed, and what it is then.
+        listen_keys: Whether a private stream needs one.
+    """
+
+    place: str
+    cancel: str
+    ask: str
+    candles: str
+    closed: tuple[str, str]
+    listen_keys: bool
+
+
+BINANCE = Ground(
+    place="POST /(api/v3/order|api/v3/orderList/oco|fapi/v1/order|fapi/v1/algoOrder)",
+    cancel="DELETE /(api/v3/order|api/v3/orderList|fapi/v1/order|fapi/v1/algoOrder)",
+    ask="GET /(api/v3|fapi/v[123])/(?!time|ping|exchangeInfo).+",
+    candles=".+@kline_1m",
+    closed=("k.x", "true"),
+    listen_keys=True,
+)
+OKX = Ground(
+    place="POST /api/v5/trade/(batch-orders|order|order-algo)",
+    cancel="POST /api/v5/trade/(cancel-batch-orders|cancel-order|cancel-algos)",
+    ask="GET /api/v5/(trade|account|market)/.+",
+    candles=".+@candle1m",
+    closed=("data.confirm", "1"),
+    listen_keys=False,
+)
 
 
 class _Kind(NamedTuple):
@@ -87,26 +121,14 @@ _MESSAGES: Sequence[Maker] = (
     lambda dice, s: Late(_ms(dice, s)),
     lambda dice, _: Replay(dice.randint(1, 3)),
 )
-_CLOSED: Sequence[Maker] = (
-    *_MESSAGES,
-    lambda _, __: Mutate(remove=("k.x",)),
-    lambda dice, s: Correct(dice.choice((-5.0, 5.0)), "last", dice.randint(0, 3), _seconds(dice, s)),
-)
 _ORDERS: Sequence[Maker] = (
     lambda dice, _: PartialFill((round(dice.uniform(0.1, 0.6), 2), round(dice.uniform(0.1, 0.4), 2))),
     lambda dice, _: PartialFill((round(dice.uniform(0.1, 0.9), 2),)),
     lambda dice, _: Refuse(dice.choice((-2019, -4164, -5022, -2022))),
     lambda dice, s: VisibleAfter(_ms(dice, s)),
 )
-_KINDS: Sequence[_Kind] = (
-    _Kind(4, {"route": PLACE}, _OUTCOMES),
-    _Kind(2, {"route": CANCEL}, _OUTCOMES),
-    _Kind(3, {"route": ASK}, (*_OUTCOMES, *_SPOILT)),
-    _Kind(4, {"stream": KLINES}, _MESSAGES),
-    _Kind(4, {"stream": KLINES, "where": (("k.x", "true"),)}, _CLOSED),
-    _Kind(4, {"stream": USER}, _MESSAGES),
-    _Kind(3, {"state": "order"}, _ORDERS),
-    _Kind(1, {"state": "listen_key"}, (lambda _, __: Expire(),)),
+_KEYS = _Kind(1, {"state": "listen_key"}, (lambda _, __: Expire(),))
+_REST: Sequence[_Kind] = (
     _Kind(1, {"state": "clock"}, (lambda dice, s: Skew(dice.randint(-5_000, 5_000), _seconds(dice, s)),)),
     _Kind(
         1,
@@ -120,8 +142,35 @@ _KINDS: Sequence[_Kind] = (
 _RESTARTS = _Kind(1, {"state": "exchange"}, (lambda dice, _: Restart(how=dice.choice(("kill", "stop"))),))
 
 
+def _kinds(ground: Ground) -> list[_Kind]:
+    """What may happen on an exchange, always in the same order."""
+    name, value = ground.closed
+    closed: Sequence[Maker] = (
+        *_MESSAGES,
+        lambda _, __: Mutate(remove=(name,)),
+        lambda dice, s: Correct(dice.choice((-5.0, 5.0)), "last", dice.randint(0, 3), _seconds(dice, s)),
+    )
+    return [
+        _Kind(4, {"route": ground.place}, _OUTCOMES),
+        _Kind(2, {"route": ground.cancel}, _OUTCOMES),
+        _Kind(3, {"route": ground.ask}, (*_OUTCOMES, *_SPOILT)),
+        _Kind(4, {"stream": ground.candles}, _MESSAGES),
+        _Kind(4, {"stream": ground.candles, "where": ((name, value),)}, closed),
+        _Kind(4, {"stream": USER}, _MESSAGES),
+        _Kind(3, {"state": "order"}, _ORDERS),
+        *([_KEYS] if ground.listen_keys else []),
+        *_REST,
+    ]
+
+
 def random_plan(
-    seed: int, minutes: int, intensity: float = 1.0, *, longest_s: float = 2.0, restarts: bool = False
+    seed: int,
+    minutes: int,
+    intensity: float = 1.0,
+    *,
+    longest_s: float = 2.0,
+    restarts: bool = False,
+    ground: Ground = BINANCE,
 ) -> FaultPlan:
     """A plan of faults that each act at most once, within one minute of the market's time.
 
@@ -131,9 +180,10 @@ def random_plan(
         intensity: Faults a minute, on average.
         longest_s: Wall seconds that a delay or an outage lasts at most.
         restarts: Whether the exchange's process may end, which somebody must start again.
+        ground: On which exchange.
     """
     dice = random.Random(f"faults/{seed}")  # noqa: S311 - repeatable, not secret
-    kinds = (*_KINDS, _RESTARTS) if restarts else _KINDS
+    kinds = [*_kinds(ground), *([_RESTARTS] if restarts else [])]
     weights = [kind.weight for kind in kinds]
     faults = []
     for minute in range(minutes):

@@ -1,7 +1,7 @@
 """Live trading under random fault plans: whatever the exchange does, its books and ours agree in the end.
 
-``FAULT_PLANS`` sets how many plans are tried (1 by default, 500 in ``make chaos``), ``FAULT_MINUTES`` how long the market
-with a fault every minute is (20 by default, a day in ``make chaos``). A plan that fails is shrunk to the faults that it
+``FAULT_PLANS`` sets how many plans are tried (1 by default, 500 in ``make chaos``), ``FAULT_OKX_PLANS`` how many on OKX (a
+tenth of them), ``FAULT_MINUTES`` how long the market with a fault every minute is (12 by default, a day in ``make chaos``). A plan that fails is shrunk to the faults that it
 needs, which are printed.
 """
 
@@ -18,11 +18,12 @@ import pytest
 
 from bot.journal.reader import JournalReader
 from bot.simexchange.fault_plan import FaultPlan
-from bot.simexchange.fault_random import random_plan
+from bot.simexchange.fault_random import OKX, random_plan
 from tests.live_rig import LiveTape, assert_agreement, log_lines, make_tape, prepare, run
 
 PLANS = int(os.environ.get("FAULT_PLANS", "1"))
 FIRST_PLAN = int(os.environ.get("FAULT_FIRST", "0"))
+OKX_PLANS = int(os.environ.get("FAULT_OKX_PLANS", str(PLANS // 10)))
 MINUTES = int(os.environ.get("FAULT_MINUTES", "12"))
 WARM_MINUTES = 62
 LIFE_SECONDS = 600.0
@@ -113,6 +114,17 @@ def test_under_a_random_plan_the_books_agree(number: int, tmp_path: Path) -> Non
     bases = ("BTC", "ETH") if number % 3 == 1 else ("BTC",)
     tape = make_tape(tmp_path / "tape", seed=1000 + number, minutes=100, bases=bases, spot=spot)
     plan = random_plan(number, tape.minutes, 0.6, longest_s=1.0)
+    _tried(tmp_path / "state", tape, plan)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36_000)
+@pytest.mark.parametrize("number", range(FIRST_PLAN, FIRST_PLAN + OKX_PLANS))
+def test_under_a_random_plan_on_okx_they_agree_too(number: int, tmp_path: Path) -> None:
+    """What is refused inside HTTP 200, sent as pairs and told without listen keys comes to the same."""
+    bases = ("BTC", "ETH") if number % 3 == 1 else ("BTC",)
+    tape = make_tape(tmp_path / "tape", seed=3000 + number, minutes=100, bases=bases, okx=True)
+    plan = random_plan(number, tape.minutes, 0.6, longest_s=1.0, ground=OKX)
     _tried(tmp_path / "state", tape, plan)
 
 
