@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +24,26 @@ Column: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.float64]
 Kernel: TypeAlias = Callable[[CandleArrays, int], tuple[Rows, Column]]
 """(candles, keep) -> (float64 [columns, keep], causal volatility of length keep)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepKernel:
+    """A kernel in two parts, so that a stream computes what a candle gives by itself once, and not every minute.
+
+    Attributes:
+        width: How many values ``each`` gives of a candle.
+        each: (candles, the anchor's close) -> float64 [width, n]; a value depends on its own candle alone.
+        rows: (candles, what ``each`` gave of them, keep) -> as a kernel.
+    """
+
+    width: int
+    each: Callable[[CandleArrays, float], Rows]
+    rows: Callable[[CandleArrays, Rows, int], tuple[Rows, Column]]
+
+    def __call__(self, candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
+        """Both parts at once."""
+        return self.rows(candles, self.each(candles, float(candles.close[0])), keep)
+
 
 BPS = 1e4
 VOLATILITY_FLOOR_BPS = 0.1
@@ -66,30 +87,39 @@ _QUOTIENT_LIMITS: Column = np.array([[np.inf], [Z_LIMIT], [Z_LIMIT], [1.0], [1.0
 MINMAX_CLOSE_COLUMNS = ("close", "volume", "rsi", "macd", "bollinger_upper", "bollinger_lower")
 
 
-def scalping_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
+def _scalping_each(candles: CandleArrays, base: float) -> Rows:
+    """Close, high and low as basis points of log distance from ``base``, the close position, volume times that.
+
+    So a coin of 1e-5 and one of 1e5 meet the same arithmetic (TA-Lib takes a variance below 1e-14 for none).
+    """
+    each = np.empty((5, len(candles)))
+    each[0], each[1], each[2] = candles.close, candles.high, candles.low
+    each[:3] /= base
+    each[:3] = ta.LN(each[:3].ravel()).reshape(3, -1)
+    each[:3] *= BPS
+    each[3] = _close_position(candles)
+    np.multiply(candles.volume, each[3], out=each[4])
+    return each
+
+
+def _scalping_rows(candles: CandleArrays, each: Rows, keep: int) -> tuple[Rows, Column]:
     """Twenty columns without a price level: moves and ranges in units of causal volatility.
 
-    Prices are taken as basis points of log distance from the anchor's close, so that a coin of 1e-5 and one
-    of 1e5 meet the same arithmetic (TA-Lib takes a variance below 1e-14 for none). RSI, MACD, Bollinger
-    bands and ATR have their usual periods (14; 12, 26, 9; 20 with 2 deviations; 14).
+    RSI, MACD, Bollinger bands and ATR have their usual periods (14; 12, 26, 9; 20 with 2 deviations; 14).
     """
     tail = slice(len(candles) - keep, len(candles))
-    base = candles.close[0]
-    close = ta.LN(candles.close / base) * BPS
-    high = ta.LN(candles.high / base) * BPS
-    low = ta.LN(candles.low / base) * BPS
+    close, high, low, position, signed = each
     short, long, scale = volatility_bps(close, tail)
-    position = _close_position(candles)
 
     # One operation over a group of rows costs what it costs over one row: a stream pays by the call.
     rows = np.empty((len(SCALPING_COLUMNS), keep))
     for index, span in enumerate(_SPANS):
-        rows[index] = ta.MOM(close, span)[tail]
+        rows[index] = _moved(close, span, tail)
     rows[4:7] = [part[tail] for part in ta.MACD(close, 12, 26, 9)]
     rows[7] = ta.ATR(high, low, close, 14)[tail]
     rows[8] = high[tail] - low[tail]
     rows[_MOVES] /= scale * _MOVE_UNITS
-    rows[_QUOTIENTS] = _quotients(close, candles.volume, position, tail)
+    rows[_QUOTIENTS] = _quotients(close, candles.volume, signed, tail)
     rows[14] = position[tail]
     rows[15] = ta.RSI(close, 14)[tail] / 50.0 - 1.0
     rows[16] = ta.LN(scale)
@@ -98,6 +128,9 @@ def scalping_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
     rows[18] = _TIME_SINE[minute]
     rows[19] = _TIME_COSINE[minute]
     return rows, scale / BPS
+
+
+scalping_kernel = StepKernel(5, _scalping_each, _scalping_rows)
 
 
 def minmax_close_kernel(candles: CandleArrays, keep: int) -> tuple[Rows, Column]:
@@ -134,6 +167,14 @@ def volatility_bps(close_bps: Column, tail: slice) -> tuple[Column, Column, Colu
     return short, long, np.maximum(np.sqrt((short * short + long * long) * 0.5), VOLATILITY_FLOOR_BPS)
 
 
+def _moved(values: Column, span: int, tail: slice) -> Column:
+    """Each value less the one ``span`` before it, as TA-Lib's MOM; of a short tail only that is computed."""
+    if tail.start < span:
+        moved: Column = ta.MOM(values, span)[tail]
+        return moved
+    return values[tail] - values[tail.start - span : tail.stop - span]
+
+
 def _close_position(candles: CandleArrays) -> Column:
     """Where the bar closed: -1 at its low, +1 at its high, 0 for a bar without range."""
     span = candles.high - candles.low
@@ -142,7 +183,7 @@ def _close_position(candles: CandleArrays) -> Column:
     return np.where(flat, 0.0, doubled / np.where(flat, 1.0, span))
 
 
-def _quotients(close: Column, volume: Column, position: Column, tail: slice) -> Rows:
+def _quotients(close: Column, volume: Column, signed: Column, tail: slice) -> Rows:
     """Bollinger position, z-scores of the volume (60, 240 minutes), its lean to high or low closes (15, 60).
 
     The Bollinger position is ±1 on the bands. The lean is the volume-weighted mean of the close position: a
@@ -151,7 +192,6 @@ def _quotients(close: Column, volume: Column, position: Column, tail: slice) -> 
     without trades is not volume. Z-scores end at ±10.
     """
     upper, middle, _ = ta.BBANDS(close, 20, 2.0, 2.0, 0)
-    signed = volume * position
     recent = volume[tail]
     mean_60 = ta.SMA(volume, 60)[tail]
     mean_240 = ta.SMA(volume, 240)[tail]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from bot.errors import DataError
 from models.candle_arrays import CandleArrays
+from models.feature_sets import StepKernel
 from models.features import BLOCK_MINUTES, LEAD_MINUTES, MINUTE_MS, FeatureSet, anchor_minute
 from models.scaling import Scaler
 
@@ -41,6 +42,11 @@ class FeatureStream:
         # Scaled once, when they come: a window is then a view, with nothing left to compute.
         self._rows = np.zeros((capacity, len(features.columns)), np.float32)
         self._outside = np.zeros(capacity, np.int64)
+        kernel = features.kernel
+        self._step = kernel if isinstance(kernel, StepKernel) else None
+        # What each candle gives by itself, from an anchor on; it holds until the anchor moves.
+        self._each = np.zeros((0 if self._step is None else self._step.width, capacity))
+        self._anchored = -1
         self._capacity = capacity
         self._end = 0
         self._held = 0
@@ -50,6 +56,7 @@ class FeatureStream:
     def forget(self) -> None:
         """Empty the history and the window."""
         self._end = self._held = self._valid_run = 0
+        self._anchored = -1
         self.last_ts = None
         self.close = self.volatility = float("nan")
         self.outside = self.newest_outside = 0
@@ -66,7 +73,7 @@ class FeatureStream:
         index = self._push(ts, (open_, high, low, close, volume))
         minute = ts // MINUTE_MS
         start = index - (minute - anchor_minute(minute, self._first_minute))
-        columns, scale = self._features.kernel(self._candles.rows(start, index + 1), 1)
+        columns, scale = self._newest(start, index + 1)
         row = columns[:, 0]
         self._rows[index] = self._scaler.transform(row)
         self._count_outside(index, int(self._scaler.outside(row)))
@@ -141,6 +148,17 @@ class FeatureStream:
         closes[count - held :] = self._candles.close[self._end - held : self._end]
         return closes
 
+    def _newest(self, start: int, stop: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The row of the last of these candles, computed from the first of them on."""
+        candles, step = self._candles.rows(start, stop), self._step
+        if step is None:
+            return self._features.kernel(candles, 1)
+        fresh = stop - 1 if start == self._anchored else start
+        base = float(candles.close[0])
+        self._each[:, fresh:stop] = step.each(self._candles.rows(fresh, stop), base)
+        self._anchored = start
+        return step.rows(candles, self._each[:, start:stop], 1)
+
     def _begin(self, ts: int) -> None:
         """Start a new contiguous stretch where this candle does not follow the last one."""
         if self.last_ts is not None and ts <= self.last_ts:
@@ -164,6 +182,7 @@ class FeatureStream:
             for column in (*_columns(self._candles), self._rows, self._outside):
                 column[:keep] = column[self._end - keep : self._end].copy()
             self._end = self._held = keep
+            self._anchored = -1
             self._first_minute = max(self._first_minute, ts // MINUTE_MS - keep)
         index = self._end
         candles = self._candles
