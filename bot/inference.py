@@ -200,6 +200,16 @@ class OnnxPredictor:
             if not self._abstains(symbol, stream)
         ]
 
+    def rehearse(self) -> None:
+        """Go the way of a forecast with one symbol's window, for nobody; nothing is changed."""
+        stream = next((one for one in self._streams.values() if one.ready), None)
+        if stream is None:
+            return
+        stream.rehearse()
+        raw = self._forecaster.infer(stream.window()[None])
+        if self._forecaster.combination is None:
+            self._forecaster.decode(raw, np.array([stream.close]), np.array([stream.volatility]), None)
+
     def _weights(self, ready: list[Symbol], raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
         """An ensemble's moving weights at the newest minute of each symbol; None where weights do not move."""
         combination = self._forecaster.combination

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bot.core.decision import CancelWish, Decision
 from bot.core.limits import MarketFacts
@@ -270,3 +270,11 @@ class Predictor(Protocol):
 
     def predict(self, symbols: Sequence[Symbol]) -> list[Prediction]:
         """One prediction for each of the symbols whose window is whole, made together in one batch."""
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A predictor that gains by going its way shortly before it counts."""
+
+    def rehearse(self) -> None:
+        """Compute a forecast for nobody; nothing is changed by it."""

@@ -71,9 +71,7 @@ class FeatureStream:
         """
         self._begin(ts)
         index = self._push(ts, (open_, high, low, close, volume))
-        minute = ts // MINUTE_MS
-        start = index - (minute - anchor_minute(minute, self._first_minute))
-        columns, scale = self._newest(start, index + 1)
+        columns, scale = self._newest(ts)
         row = columns[:, 0]
         self._rows[index] = self._scaler.transform(row)
         self._count_outside(index, int(self._scaler.outside(row)))
@@ -81,6 +79,13 @@ class FeatureStream:
         finite = self.volatility == self.volatility and bool(np.isfinite(row).all())
         self._valid_run = self._valid_run + 1 if finite else 0
         return self.ready
+
+    def rehearse(self) -> None:
+        """Compute the newest row once more and drop it: what is kept stays as it is, to the bit."""
+        if self.last_ts is not None:
+            row = self._newest(self.last_ts)[0][:, 0]
+            self._scaler.transform(row)
+            self._scaler.outside(row)
 
     def load(self, candles: CandleArrays) -> None:
         """Replace everything by the newest of these candles; a gap in them empties what came before it.
@@ -148,8 +153,10 @@ class FeatureStream:
         closes[count - held :] = self._candles.close[self._end - held : self._end]
         return closes
 
-    def _newest(self, start: int, stop: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """The row of the last of these candles, computed from the first of them on."""
+    def _newest(self, ts: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The row of the newest candle, which opened at ``ts``, computed from its anchor on."""
+        minute, stop = ts // MINUTE_MS, self._end
+        start = stop - 1 - (minute - anchor_minute(minute, self._first_minute))
         candles, step = self._candles.rows(start, stop), self._step
         if step is None:
             return self._features.kernel(candles, 1)

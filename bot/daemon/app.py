@@ -299,6 +299,7 @@ def _loop_of(life: _Life, line: _Line, books: _Books, started: Started, minder: 
         market_facts=known.facts if known.is_needed else None,
         after_batch=minder.acknowledge if settings.exchange.paced else minder.note,
         on_quiet=keep_house(settings, life.journal, engine, life.log),
+        market_speed=line.feed.market_speed,
     )
     loop.listener = line.service
     if life.serving.model_id == NO_TRADE:

@@ -20,6 +20,7 @@ from bot.daemon.batching import Batch, MinuteBatcher
 from bot.daemon.foresight import Attendant, DecidedMinute, foresee
 from bot.daemon.input_watch import SNAPSHOT_KEY, InputWatch
 from bot.daemon.recovery import BROKER_KEY
+from bot.daemon.rehearsal import Rehearsal
 from bot.daemon.telling import Listener, Log, tell_batch, tell_interim
 from bot.ports import (
     BatchRecord,
@@ -34,6 +35,7 @@ from bot.ports import (
     Journal,
     MarketTime,
     Predictor,
+    Rehearsing,
 )
 
 CATCH_UP_PATIENCE_SECONDS = 60.0
@@ -58,6 +60,7 @@ class TradingLoop:
         before_batch: Called with each batch before it is matched (funding rates are fetched here).
         after_batch: Called with the close time of each batch once it is committed.
         on_quiet: Called with the close time of each batch once everything of it is done.
+        market_speed: Market seconds a second, for who rehearses before a minute ends; 0: nobody does.
         market_facts: Says what is known of these markets beside candles, such as quotes; None where nobody does.
 
     Attributes:
@@ -80,6 +83,7 @@ class TradingLoop:
         after_batch: Callable[[int], Awaitable[None]] | None = None,
         market_facts: Callable[[Sequence[Symbol]], Sequence[MarketFacts]] | None = None,
         on_quiet: Callable[[int], None] | None = None,
+        market_speed: float = 0.0,
     ) -> None:
         self.engine = engine
         self.attendant: Attendant | None = None
@@ -97,6 +101,7 @@ class TradingLoop:
         self._after_batch = after_batch
         self._market_facts = market_facts
         self._on_quiet = on_quiet
+        self._rehearsal = Rehearsal(self._rehearse, market_speed, clock.monotonic_ns)
         self._batcher = MinuteBatcher(engine.symbols, deadline_ms, engine.last_opened_at_ms)
         self._blocked_since_ns: int | None = None
         stored = journal.snapshot() or {}
@@ -116,6 +121,7 @@ class TradingLoop:
             async with self._deciding:
                 pass
         finally:
+            self._rehearsal.rest()
             for task in (*tasks, stopping):
                 task.cancel()
             results = await asyncio.gather(*tasks, stopping, return_exceptions=True)
@@ -170,6 +176,11 @@ class TradingLoop:
         advance = getattr(self._clock, "advance_to", None)
         if advance is not None:
             advance(at_ms)
+        self._rehearsal.heard(at_ms)
+
+    def _rehearse(self) -> None:
+        if isinstance(self._predictor, Rehearsing):
+            self._predictor.rehearse()
 
     def _revised(self, event: CandleRevised) -> None:
         """A decision that was made stands; the change is kept for whoever asks why."""
@@ -230,6 +241,7 @@ class TradingLoop:
         """Settle, observe, predict, decide, journal, then act: the walk of one minute."""
         engine, candles = self.engine, batch.candles
         closed_at_ms = batch.opened_at_ms + MINUTE_MS
+        self._rehearsal.decided(closed_at_ms)
         now_ms = max(self._clock.now_ms(), closed_at_ms)
         reports = self._broker.on_candles(candles)
         trades = engine.settle(reports)

@@ -64,6 +64,7 @@ class CcxtFeed:
         QuietTime(clock.monotonic_ns).keep(exchange)
         guard_candles(exchange)
         timing = timing or FeedTiming()
+        self.market_speed = timing.market_speed
         self._exchange = exchange
         self._clock = clock
         self._queue = EventQueue()

@@ -41,13 +41,15 @@ def stream_of(features: FeatureSet) -> FeatureStream:
 
 
 def check(features: FeatureSet, arrays: CandleArrays, stream: FeatureStream, start: int) -> int:
-    """Append candles from ``start`` on and compare each window; how many were whole."""
+    """Append candles from ``start`` on, rehearse now and then, and compare each window; how many were whole."""
     table, scaler = features.compute(arrays), scaler_of(features)
     outside = scaler.outside(table.matrix)
     whole = set(window_ends(arrays.ts, table.valid, WINDOW).tolist())
     compared = 0
     for index, row in enumerate(rows_of(arrays)[start:], start=start):
         assert stream.append(*row) == stream.ready == (index in whole)
+        for _ in range(index % 3):
+            stream.rehearse()
         assert stream.last_ts == arrays.ts[index]
         assert stream.close == arrays.close[index]
         if stream.ready:
@@ -116,6 +118,7 @@ def test_loading_nothing_empties() -> None:
     arrays = random_candles(400, seed=2)
     stream.load(arrays)
     stream.load(arrays.rows(0, 0))
+    stream.rehearse()
     assert not stream.ready
     assert stream.last_ts is None
     assert not stream.append(*rows_of(arrays)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bot.core.market import MINUTE_MS
 from bot.core.orders import ApprovedOrder
 from bot.core.state import StateEvent, TradingState
+from bot.daemon.rehearsal import LEAD_SECONDS, Rehearsal
 from bot.errors import StorageError
 from bot.journal.reader import JournalReader
 from bot.ports import BatchRecord, CandleClosed, CandleRevised, FeedEvent, FeedNotice, MarketTime
@@ -185,3 +187,29 @@ async def test_flattening_sends_the_exits_at_once_and_survives_a_death_right_aft
     trades = JournalReader(tmp_path / "journal.sqlite").trades()
     assert {trade.symbol for trade in trades if trade.exit_reason == "flatten"} == set(held)
     again.close()
+
+
+async def test_before_a_minute_ends_the_predictor_rehearses(tmp_path: Path) -> None:
+    """The market's time plans it, whoever predicts then is asked, and one that can't rehearse is left alone."""
+    candles = random_market(1, 3)
+    daemon = Daemon(tmp_path, candles, random_predictions(1, candles), now_ms=MIDNIGHT)
+    await daemon.start()
+    assert daemon.loop is not None
+    planned: list[float] = []
+    again: list[Callable[[], None]] = []
+
+    def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        planned.append(seconds)
+        again.append(call)
+        return asyncio.get_running_loop().call_later(3600, lambda: None)
+
+    loop = daemon.loop
+    loop._rehearsal = Rehearsal(loop._rehearse, 1.0, lambda: 0, later)
+    loop._take(MarketTime(MIDNIGHT + 30_000))
+    assert planned == [30 - LEAD_SECONDS]
+    again[0]()
+    rehearsed: list[int] = []
+    loop.predictor.rehearse = lambda: rehearsed.append(1)  # type: ignore[attr-defined]
+    again[0]()
+    assert rehearsed == [1]
+    daemon.close()
