@@ -11,6 +11,12 @@ from hypothesis import HealthCheck, settings
 from tests.session_search import holds_a_secret, leaks
 
 LONG = (
+    "test_lstm.py::test_it_gains_over_the_base_rate_out_of_sample_and_is_no_wiser_for_the_future",
+    "test_every_recipe.py::test_a_recipe_is_served_as_it_was_learnt[attention-multitask]",
+    "test_architectures.py::test_a_stored_network_is_read_by_another_process",
+    "test_sweep.py::test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on",
+    "test_report.py::test_a_live_run_says_what_its_exchange_did",
+    "test_daemon_agrees.py::test_with_stored_forecasts_all_have_one_hash",
     "test_app.py::test_a_signal_ends_it_in_order_and_the_next_start_goes_on[2]",
     "test_backends.py::test_each_network_takes_a_step_and_is_served[jax]",
     "test_causality_models.py::test_every_recipe_prepares_its_fit_causally[attention-multitask]",
@@ -31,17 +37,19 @@ LONG = (
     "test_training.py::test_several_seeds_are_averaged_and_their_spread_reported",
     "test_training.py::test_the_same_command_goes_on_where_a_run_was_stopped[KeyboardInterrupt]",
 )
-"""Tests that take half a minute and more, and whose sisters run every time: tried with ``TESTS=all``, or by their name."""
+"""Tests that take half a minute and more, and whose sisters run every time: tried with ``TESTS=all``, or by their name. So
+are all on a cluster of ray, which takes a minute to begin; the same tests run on processes of our own."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the long ones, unless all are wanted or one was named."""
     if os.environ.get("TESTS") == "all" or any("::" in argument for argument in config.args):
         return
-    dropped = [item for item in items if item.nodeid.endswith(LONG)]
+    dropped = [item for item in items if item.nodeid.endswith(LONG) or "[ray]" in item.nodeid]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if not item.nodeid.endswith(LONG)]
+        kept = set(items) - set(dropped)
+        items[:] = [item for item in items if item in kept]
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ is asked by ccxt's unified methods.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.core.market import InstrumentKind, Symbol, kind_of
@@ -218,14 +218,25 @@ async def set_terms(
             if isinstance(said, Unknown):
                 continue
             if said.margin_mode not in {None, wanted.margin_mode}:
-                await exchange.set_margin_mode(wanted.margin_mode, symbol)
+                await _unless_so(exchange.set_margin_mode(wanted.margin_mode, symbol))
                 done.append(f"{symbol}: margin mode {said.margin_mode} -> {wanted.margin_mode}")
             if said.leverage not in {None, wanted.leverage}:
-                await exchange.set_leverage(wanted.leverage, symbol, _leverage_params(exchange, wanted))
+                await _unless_so(
+                    exchange.set_leverage(wanted.leverage, symbol, _leverage_params(exchange, wanted))
+                )
                 done.append(f"{symbol}: leverage {said.leverage} -> {wanted.leverage}")
     except Exception as error:
         raise mapped(error) from error
     return done
+
+
+async def _unless_so(change: Awaitable[object]) -> None:
+    """Make a change; that it is so already, as where another start was faster, is as good."""
+    try:
+        await change
+    except Exception as error:
+        if "NoChange" not in {kind.__name__ for kind in type(error).__mro__}:
+            raise
 
 
 def _leverage_params(exchange: Exchange, wanted: Wanted) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Live trading under random fault plans: whatever the exchange does, its books and ours agree in the end.
 
 ``FAULT_PLANS`` sets how many plans are tried (1 by default, 500 in ``make chaos``), ``FAULT_OKX_PLANS`` how many on OKX (a
-tenth of them), ``FAULT_MINUTES`` how long the market with a fault every minute is (12 by default, a day in ``make chaos``). A plan that fails is shrunk to the faults that it
-needs, which are printed.
+tenth of them), ``FAULT_MINUTES`` how long the market with a fault every minute is (6 by default, a day in ``make chaos``).
+A plan that fails is shrunk to the faults that it needs, which are printed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.live_rig import LiveTape, assert_agreement, log_lines, make_tape, pre
 PLANS = int(os.environ.get("FAULT_PLANS", "1"))
 FIRST_PLAN = int(os.environ.get("FAULT_FIRST", "0"))
 OKX_PLANS = int(os.environ.get("FAULT_OKX_PLANS", str(PLANS // 10)))
-MINUTES = int(os.environ.get("FAULT_MINUTES", "12"))
+MINUTES = int(os.environ.get("FAULT_MINUTES", "6"))
 WARM_MINUTES = 62
 LIFE_SECONDS = 600.0
 """And as many again for each hundred minutes: a fault costs a second or two."""

@@ -195,6 +195,9 @@ async def test_a_start_is_refused_with_every_reason_and_goes_on_once_all_is_righ
         facts = await ask_account(exchange, (BTC, ETH), WANTED, asker)
         assert facts.terms is not None
         await set_terms(exchange, facts.terms, WANTED)
+        await set_terms(
+            exchange, facts.terms, WANTED
+        )  # a second start that read them before the first set them
         log = _Log()
         await require_fit(exchange, PLAN, journal_path=tmp_path / "none", watches=watches(), log=log)
         assert [fields["check"] for _, fields in log.lines] == ["IP restriction"]
